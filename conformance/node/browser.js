@@ -1,0 +1,16 @@
+// People at a browser, Chromium: every page, by mouse and by keyboard, with scripts and without.
+
+import { start, stop } from './browser/chromium.js';
+import { account } from './browser/account.js';
+import { apps } from './browser/apps.js';
+import { consent } from './browser/consent.js';
+import { errors } from './browser/errors.js';
+import { keys } from './browser/keys.js';
+import { playground } from './browser/playground.js';
+
+await start();
+try {
+  for (const story of [account, keys, consent, apps, playground, errors]) await story();
+} finally {
+  await stop();
+}

@@ -1,0 +1,99 @@
+// A real browser, and what is held against every page that it sees.
+
+import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { chromium } from 'playwright-core';
+
+import { check, ISSUER } from '../check.js';
+
+const SCREENSHOTS = `${process.env.OUTPUT ?? 'output'}/screenshots`;
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+const SCHEMES = ['light', 'dark'];
+const WIDTHS = [1280, 390];
+
+let chrome;
+
+export async function start() {
+  await mkdir(SCREENSHOTS, { recursive: true });
+  chrome = await chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: [
+      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync',
+    ],
+  });
+}
+
+export const stop = () => chrome.close();
+
+/** A fresh profile with one page. Whatever the browser complains of gathers in `page.complaints`. */
+export async function open({ javaScriptEnabled = true } = {}) {
+  const context = await chrome.newContext({ baseURL: ISSUER, javaScriptEnabled, reducedMotion: 'reduce' });
+  context.setDefaultTimeout(10_000);
+  // As an init script it does not meet the page's Content-Security-Policy, which would refuse it.
+  await context.addInitScript({ path: AXE });
+  const page = await context.newPage();
+  page.complaints = [];
+  page.on('pageerror', (error) => page.complaints.push(error.message));
+  page.on('requestfailed', (request) => page.complaints.push(`${request.url()}: ${request.failure().errorText}`));
+  page.on('console', (message) => {
+    // An error page is an answer of 4xx, which Chromium reports as a resource that did not load.
+    const isErrorPage = message.text().startsWith('Failed to load resource') && message.location().url === page.url();
+    if (['error', 'warning'].includes(message.type()) && !isErrorPage) page.complaints.push(message.text());
+  });
+  return page;
+}
+
+/** Photographs the page in both schemes and widths, and looks for what a person could not use. */
+export const look = (page, name) =>
+  check(`${name}: no axe violation and no overflow, light and dark, wide and narrow`, async () => {
+    const found = [];
+    for (const colorScheme of SCHEMES) {
+      for (const width of WIDTHS) {
+        await page.emulateMedia({ colorScheme });
+        await page.setViewportSize({ width, height: 800 });
+        await page.screenshot({ path: `${SCREENSHOTS}/${name}-${colorScheme}-${width}.png`, fullPage: true });
+        const { violations } = await page.evaluate(() => axe.run());
+        for (const { id, nodes } of violations) {
+          found.push(`${colorScheme} ${width}: ${id} at ${nodes.map((node) => node.target).join(', ')}`);
+        }
+        const wide = await page.evaluate(() => document.scrollingElement.scrollWidth);
+        if (wide > width) found.push(`${colorScheme} ${width}: the page is ${wide} wide`);
+      }
+    }
+    await page.emulateMedia({ colorScheme: 'light' });
+    await page.setViewportSize({ width: 1280, height: 800 });
+    assert.deepEqual(found, []);
+  });
+
+export const assertQuiet = (page) => assert.deepEqual(page.complaints, []);
+
+export async function signIn(page, { email, password }) {
+  await page.getByLabel('Email').fill(email);
+  await page.getByLabel('Password').fill(password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+}
+
+/** Ticks these scopes and no others, as far as the page lets one choose. */
+export async function tick(page, scopes) {
+  for (const box of await page.locator('input[name=scope][type=checkbox]').all()) {
+    await box.setChecked(scopes.includes(await box.getAttribute('value')));
+  }
+}
+
+/** An app's side of the redirect, on the loopback, so that the browser has somewhere to arrive. */
+export async function listen() {
+  const server = createServer((request, response) => {
+    response.setHeader('content-type', 'text/html');
+    response.end('<!doctype html><html lang="en"><title>App</title><link rel="icon" href="data:,"><h1>Back in the app</h1>');
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const close = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return { callback: `http://127.0.0.1:${server.address().port}/callback`, close };
+}

@@ -1,0 +1,158 @@
+// What a person decides when an app asks, by mouse, by keyboard and without scripts, and how they take it back.
+
+import assert from 'node:assert/strict';
+import * as oauth from 'openid-client';
+
+import {
+  assertActsFor, assertAnswers, assertRefused, check, EMAIL, ISSUER, PASSWORD, PUBLIC_CLIENT,
+} from '../check.js';
+import { assertQuiet, listen, look, open, signIn, tick } from './chromium.js';
+
+const person = { email: EMAIL, password: PASSWORD };
+
+export async function consent() {
+  const app = await listen();
+  const config = await oauth.discovery(new URL(ISSUER), PUBLIC_CLIENT, undefined, oauth.None(), {
+    algorithm: 'oauth2',
+    execute: [oauth.allowInsecureRequests],
+  });
+
+  /** Sends the browser to the authorization endpoint; `arrive` is the app when the person comes back. */
+  const ask = async (page, parameters = {}) => {
+    const pkceCodeVerifier = oauth.randomPKCECodeVerifier();
+    const expectedState = oauth.randomState();
+    const url = oauth.buildAuthorizationUrl(config, {
+      redirect_uri: app.callback,
+      scope: 'read write',
+      state: expectedState,
+      code_challenge: await oauth.calculatePKCECodeChallenge(pkceCodeVerifier),
+      code_challenge_method: 'S256',
+      ...parameters,
+    });
+    await page.goto(url.href);
+    return async () => {
+      await page.waitForURL(`${app.callback}?*`);
+      assertAnswers(page.url(), { callback: app.callback, state: expectedState });
+      return oauth.authorizationCodeGrant(config, new URL(page.url()), { pkceCodeVerifier, expectedState });
+    };
+  };
+
+  const page = await open();
+  let arrive = await ask(page);
+
+  await check('an app that asks leads to signing in, and the page names the app', async () => {
+    assert.match(await page.getByRole('main').innerText(), /Conformance app/);
+  });
+  await look(page, 'login-for-app');
+
+  await signIn(page, person);
+  await page.getByRole('button', { name: 'Allow' }).waitFor();
+  await check('the consent page says who asks, for what, of whom, and where one is sent', async () => {
+    const words = await page.getByRole('main').innerText();
+    for (const expected of ['Conformance app', 'Demo', EMAIL, 'read', 'write', new URL(app.callback).host]) {
+      assert.ok(words.includes(expected), `${expected} is not on the page`);
+    }
+  });
+  await look(page, 'consent');
+
+  const tokens = await check('unticking a box grants less, and the token answer says so', async () => {
+    await tick(page, ['read']);
+    await page.getByRole('button', { name: 'Allow' }).click();
+    const tokens = await arrive();
+    assert.equal(tokens.scope, 'read');
+    await assertActsFor(tokens.access_token, { client: PUBLIC_CLIENT, scopes: ['read'] });
+    return tokens;
+  });
+
+  await check('asking for more than was granted asks the person again', async () => {
+    arrive = await ask(page, { scope: 'read write' });
+    await page.getByRole('button', { name: 'Allow' }).waitFor();
+    assert.match(await page.getByRole('main').innerText(), /asks for access again/);
+  });
+  await look(page, 'consent-again');
+
+  await check('denying sends the person back with access_denied', async () => {
+    await page.getByRole('button', { name: 'Deny' }).click();
+    await assert.rejects(arrive(), { error: 'access_denied' });
+  });
+
+  await check('what was granted before outlives a denial', () =>
+    assertActsFor(tokens.access_token, { client: PUBLIC_CLIENT, scopes: ['read'] }));
+
+  await check('the app is among the connected ones', async () => {
+    await page.goto('/settings/apps');
+    assert.match(await page.getByRole('main').innerText(), /Conformance app/);
+  });
+  await look(page, 'apps');
+
+  await check('removing its access ends its tokens at once', async () => {
+    await page.getByRole('link', { name: /Remove access/ }).click();
+    await look(page, 'app-remove');
+    await page.getByRole('main').getByRole('button').click();
+    await assertRefused(tokens.access_token);
+    await assert.rejects(oauth.refreshTokenGrant(config, tokens.refresh_token), { error: 'invalid_grant' });
+    await page.goto('/settings/apps');
+    assert.doesNotMatch(await page.getByRole('main').innerText(), /Conformance app/);
+  });
+  await look(page, 'apps-none');
+
+  await check('with the keyboard alone: every stop can be seen, Space unticks, Enter allows', async () => {
+    arrive = await ask(page);
+    await page.getByRole('button', { name: 'Allow' }).waitFor();
+    await tabTo(page, 'input[name=scope][value=write]');
+    await page.keyboard.press('Space');
+    await tabTo(page, 'button[value=approve]');
+    await page.keyboard.press('Enter');
+    assert.equal((await arrive()).scope, 'read');
+  });
+
+  await check('Enter in the middle of the form does not allow anything', async () => {
+    arrive = await ask(page, { prompt: 'consent' });
+    await page.getByRole('button', { name: 'Allow' }).waitFor();
+    await page.locator('input[name=scope][value=read]').focus();
+    await page.keyboard.press('Enter');
+    await assert.rejects(arrive(), { error: 'access_denied' });
+  });
+
+  const plain = await open({ javaScriptEnabled: false });
+  await check('with JavaScript off a person signs in, grants less, and the app gets its tokens', async () => {
+    arrive = await ask(plain, { prompt: 'consent' });
+    await signIn(plain, person);
+    await tick(plain, ['write']);
+    await plain.getByRole('button', { name: 'Allow' }).click();
+    assert.equal((await arrive()).scope, 'write');
+  });
+
+  await check('an app that names an unregistered redirect URI gets nobody back, and the person sees why', async () => {
+    const wrong = 'https://elsewhere.example/callback';
+    await ask(page, { redirect_uri: wrong });
+    assert.equal(new URL(page.url()).origin, ISSUER);
+    const words = await page.getByRole('main').innerText();
+    assert.ok(words.includes(wrong));
+    assert.ok(words.includes('https://app.example/callback'));
+  });
+  await look(page, 'authorize-error');
+
+  await check('consent pages: the console stayed empty', () => [page, plain].forEach(assertQuiet));
+  await page.context().close();
+  await plain.context().close();
+  app.close();
+}
+
+/** Presses Tab until the element has the focus; each stop on the way must show that it has it. */
+async function tabTo(page, selector) {
+  for (let presses = 0; presses < 40; presses++) {
+    await page.keyboard.press('Tab');
+    const [isThere, isSeen, name] = await page.evaluate((selector) => {
+      const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
+      return [
+        document.activeElement.matches(selector),
+        outlineStyle !== 'none' && parseFloat(outlineWidth) > 0,
+        document.activeElement.outerHTML.slice(0, 100),
+      ];
+    }, selector);
+    assert.ok(isSeen, `no outline on ${name}`);
+    if (isThere) return;
+  }
+  assert.fail(`Tab does not reach ${selector}`);
+}

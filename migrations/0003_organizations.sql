@@ -1,0 +1,45 @@
+create table plans (
+    name                text primary key,
+    requests_per_hour   integer not null check (requests_per_hour > 0),
+    requests_per_minute integer not null check (requests_per_minute > 0),
+    has_oauth_apps      boolean not null
+);
+insert into plans (name, requests_per_hour, requests_per_minute, has_oauth_apps)
+values ('free', 100, 10, false),
+       ('starter', 500, 50, false),
+       ('standard', 2000, 100, false),
+       ('pro', 10000, 500, true);
+
+create table organizations (
+    id            uuid primary key,
+    number        bigint not null unique generated always as identity, -- `company.id` of the session API
+    name          text not null,
+    plan          text not null references plans (name),
+    credits_cents bigint not null,
+    created_at    timestamptz not null
+);
+
+create table members (
+    organization_id uuid not null references organizations on delete cascade,
+    user_id         uuid not null references users on delete cascade,
+    role            text not null check (role in ('owner', 'admin', 'member')),
+    created_at      timestamptz not null,
+    primary key (organization_id, user_id)
+);
+create index members_user_id_idx on members (user_id);
+
+-- Sessions of the session API. The refresh token is derived from a row and its generation, never stored.
+create table sessions (
+    id              uuid primary key,
+    user_id         uuid not null references users on delete cascade,
+    organization_id uuid not null references organizations on delete cascade,
+    generation      integer not null,                -- of the refresh token that was issued last
+    token_key       smallint not null references token_keys, -- which key derives that token
+    rotated_at      timestamptz not null,            -- when that token was issued
+    created_at      timestamptz not null,
+    expires_at      timestamptz not null,            -- the latest end, however often it is refreshed
+    revoked_at      timestamptz,
+    revoked_because text
+) with (fillfactor = 80);                            -- room for refreshes to stay on the page
+create index sessions_user_id_idx on sessions (user_id);
+create index sessions_expires_at_idx on sessions (expires_at);

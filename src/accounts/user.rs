@@ -1,0 +1,84 @@
+//! A person.
+
+use sqlx::PgConnection;
+
+use crate::accounts::password::PasswordHash;
+use crate::base::clock::Timestamp;
+use crate::base::db;
+use crate::base::ids::UserId;
+
+#[derive(Debug, Clone)]
+pub struct User {
+    pub id: UserId,
+    /// As typed; unique whatever its case.
+    pub email: String,
+    pub is_superadmin: bool,
+    pub created_at: Timestamp,
+}
+
+/// `None` if the address is taken.
+pub async fn create(
+    db: &mut PgConnection,
+    email: &str,
+    password: &PasswordHash,
+    now: Timestamp,
+) -> sqlx::Result<Option<User>> {
+    let user = User { id: UserId::new(now), email: email.to_owned(), is_superadmin: false, created_at: now };
+    let created = sqlx::query!(
+        "insert into users (id, email, password_hash, created_at) values ($1, $2, $3, $4)",
+        user.id as UserId,
+        user.email,
+        password.as_str(),
+        now,
+    )
+    .execute(db)
+    .await;
+    match created {
+        Ok(_) => Ok(Some(user)),
+        Err(error) if db::violates(&error, "users_email_key") => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+pub async fn find(db: &mut PgConnection, id: UserId) -> sqlx::Result<Option<User>> {
+    sqlx::query_as!(
+        User,
+        r#"select id as "id: UserId", email, is_superadmin, created_at from users where id = $1"#,
+        id as UserId,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// The person with this address, in whatever case, and what the password must match.
+pub async fn find_by_email(
+    db: &mut PgConnection,
+    email: &str,
+) -> sqlx::Result<Option<(User, PasswordHash)>> {
+    let row = sqlx::query!(
+        r#"
+        select id as "id: UserId", email, is_superadmin, created_at, password_hash
+          from users
+         where lower(email) = lower($1)
+        "#,
+        email,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| {
+        let user = User {
+            id: row.id,
+            email: row.email,
+            is_superadmin: row.is_superadmin,
+            created_at: row.created_at,
+        };
+        (user, PasswordHash::from_stored(row.password_hash))
+    }))
+}
+
+pub async fn set_password(db: &mut PgConnection, id: UserId, password: &PasswordHash) -> sqlx::Result<()> {
+    sqlx::query!("update users set password_hash = $2 where id = $1", id as UserId, password.as_str())
+        .execute(db)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,238 @@
+//! `/v1/api-keys`
+
+use axum::Json;
+use axum::extract::Path;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::IntoResponse;
+use chrono::SubsecRound;
+use chrono::TimeDelta;
+use serde::Deserialize;
+use serde::Deserializer;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::api::json_body::JsonBody;
+use crate::api::page::Page;
+use crate::api::page::PageRequest;
+use crate::api_keys::format;
+use crate::api_keys::key;
+use crate::api_keys::key::ApiKey;
+use crate::api_keys::key::Change;
+use crate::api_keys::key::MAX_LABEL_LENGTH;
+use crate::api_keys::key::NewApiKey;
+use crate::app::App;
+use crate::base::clock::Timestamp;
+use crate::base::ids::ApiKeyId;
+use crate::gate::caller::Principal;
+use crate::gate::error::ApiError;
+use crate::gate::error::ApiErrorCode;
+use crate::gate::permission::MayAdmin;
+use crate::scopes::Scopes;
+
+/// A week is enough to roll a new key out.
+const MAX_OVERLAP: TimeDelta = TimeDelta::days(30);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    label: String,
+    scopes: Vec<String>,
+    #[serde(default)]
+    expires_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    #[serde(default)]
+    label: Option<String>,
+    #[serde(default)]
+    scopes: Option<Vec<String>>,
+    /// Absent: as it was; `null`: never.
+    #[serde(default, deserialize_with = "present")]
+    expires_at: Option<Option<Timestamp>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rotate {
+    overlap_seconds: i64,
+}
+
+pub async fn list(
+    State(app): State<App>,
+    MayAdmin(principal): MayAdmin,
+    request: PageRequest,
+) -> Result<Json<Page<Value>>, ApiError> {
+    let mut db = app.db.acquire().await?;
+    let rows = key::list(&mut db, principal.organization.id, request.after()?, request.limit + 1).await?;
+    let shown = |key: ApiKey| shown(&app, &key);
+    Ok(Json(Page::of(rows, &request, |key| key.id.to_string(), shown)))
+}
+
+pub async fn get(
+    State(app): State<App>,
+    MayAdmin(principal): MayAdmin,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    find(&app, &principal, parse_id(&id)?).await.map(Json)
+}
+
+pub async fn create(
+    State(app): State<App>,
+    MayAdmin(principal): MayAdmin,
+    JsonBody(body): JsonBody<Create>,
+) -> Result<impl IntoResponse, ApiError> {
+    let now = app.clock.now();
+    let label = checked_label(&body.label)?;
+    let scopes = checked_scopes(&app, &body.scopes)?;
+    let expires_at = checked_expiry(body.expires_at, now)?;
+    let new = NewApiKey {
+        organization: principal.organization.id,
+        label,
+        scopes: &scopes,
+        created_by: principal.user.as_ref().map(|user| user.id),
+        expires_at,
+    };
+    let mut db = app.db.acquire().await?;
+    let (id, secret) = key::create(&mut db, &new, &app.config.api_key_prefix, now).await?;
+    drop(db);
+    let mut shown = find(&app, &principal, id).await?;
+    shown["key"] = secret.expose().into();
+    let location = format!("/v1/api-keys/{id}");
+    Ok((StatusCode::CREATED, [(header::LOCATION, location), no_store()], Json(shown)))
+}
+
+pub async fn update(
+    State(app): State<App>,
+    MayAdmin(principal): MayAdmin,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody<Update>,
+) -> Result<Json<Value>, ApiError> {
+    let id = parse_id(&id)?;
+    let label = body.label.as_deref().map(checked_label).transpose()?;
+    let scopes = body.scopes.as_deref().map(|scopes| checked_scopes(&app, scopes)).transpose()?;
+    let expires_at =
+        body.expires_at.map(|expiry| checked_expiry(expiry, app.clock.now())).transpose()?;
+    let change = Change { label, scopes: scopes.as_ref(), expires_at };
+    let mut db = app.db.acquire().await?;
+    let changed = key::update(&mut db, principal.organization.id, id, &change).await?;
+    drop(db);
+    let shown = find(&app, &principal, id).await?;
+    if changed { Ok(Json(shown)) } else { Err(revoked()) }
+}
+
+/// The old secret ends at once, or after `overlap_seconds`.
+pub async fn rotate(
+    State(app): State<App>,
+    MayAdmin(principal): MayAdmin,
+    Path(id): Path<String>,
+    body: Option<JsonBody<Rotate>>,
+) -> Result<impl IntoResponse, ApiError> {
+    let id = parse_id(&id)?;
+    let overlap = TimeDelta::try_seconds(body.map_or(0, |JsonBody(body)| body.overlap_seconds))
+        .filter(|overlap| (TimeDelta::zero()..=MAX_OVERLAP).contains(overlap))
+        .ok_or_else(|| {
+            ApiErrorCode::ValidationError
+                .because("overlap_seconds must be 0 to 2592000")
+                .at("overlap_seconds")
+        })?;
+    let mut db = app.db.acquire().await?;
+    let key = (principal.organization.id, id);
+    let secret = key::rotate(&mut db, key, overlap, &app.config.api_key_prefix, app.clock.now()).await?;
+    drop(db);
+    let mut shown = find(&app, &principal, id).await?;
+    shown["key"] = secret.ok_or_else(revoked)?.expose().into();
+    Ok(([no_store()], Json(shown)))
+}
+
+pub async fn delete(
+    State(app): State<App>,
+    MayAdmin(principal): MayAdmin,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let id = parse_id(&id)?;
+    let mut db = app.db.acquire().await?;
+    let revoked = key::revoke(&mut db, principal.organization.id, id, app.clock.now()).await?;
+    if revoked || key::find(&mut db, principal.organization.id, id).await?.is_some() {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    Err(ApiError::not_found())
+}
+
+/// An answer with a secret in it is for its caller alone.
+fn no_store() -> (header::HeaderName, String) {
+    (header::CACHE_CONTROL, "no-store".to_owned())
+}
+
+async fn find(app: &App, principal: &Principal, id: ApiKeyId) -> Result<Value, ApiError> {
+    let mut db = app.db.acquire().await?;
+    let key = key::find(&mut db, principal.organization.id, id).await?.ok_or_else(ApiError::not_found)?;
+    Ok(shown(app, &key))
+}
+
+fn shown(app: &App, key: &ApiKey) -> Value {
+    let now = app.clock.now();
+    let status = match (key.revoked_at, key.expires_at) {
+        (Some(_), _) => "revoked",
+        (None, Some(at)) if at <= now => "expired",
+        _ => "active",
+    };
+    json!({
+        "id": key.id,
+        "hint": format::hint(&app.config.api_key_prefix, &key.public_id),
+        "label": key.label,
+        "scopes": key.scopes,
+        "status": status,
+        "created_by": key.created_by,
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "previous_until": key.previous_until.filter(|until| *until > now),
+        "last_used_at": key.last_used_at,
+        "last_used_from": key.last_used_from,
+        "revoked_at": key.revoked_at,
+    })
+}
+
+/// An id of another shape is as unknown as one of nobody's.
+fn parse_id(text: &str) -> Result<ApiKeyId, ApiError> {
+    text.parse().map_err(|_| ApiError::not_found())
+}
+
+fn revoked() -> ApiError {
+    ApiErrorCode::Conflict.because("The key is revoked or has expired")
+}
+
+fn checked_label(label: &str) -> Result<&str, ApiError> {
+    let label = label.trim();
+    let is_good = (1..=MAX_LABEL_LENGTH).contains(&label.chars().count()) && !label.chars().any(char::is_control);
+    let invalid = || ApiErrorCode::ValidationError.because("A label has 1 to 100 characters").at("label");
+    if is_good { Ok(label) } else { Err(invalid()) }
+}
+
+/// Of the deployment's. An admin may give any of them: `admin` satisfies every check.
+fn checked_scopes(app: &App, names: &[String]) -> Result<Scopes, ApiError> {
+    let invalid = |message: String| ApiErrorCode::ValidationError.because(message).at("scopes");
+    let scopes = Scopes::from_names(names).map_err(|error| invalid(error.to_string()))?;
+    if scopes.is_empty() {
+        return Err(invalid("At least one scope is needed".to_owned()));
+    }
+    if let Some(unknown) = scopes.without(app.config.scopes.all()).iter().next() {
+        return Err(invalid(format!("There is no scope {unknown:?}")));
+    }
+    Ok(scopes)
+}
+
+fn checked_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
+    if expires_at.is_some_and(|at| at <= now) {
+        return Err(ApiErrorCode::ValidationError.because("expires_at is in the past").at("expires_at"));
+    }
+    Ok(expires_at.map(|at| at.trunc_subsecs(6)))
+}
+
+/// Tells a field that is `null` from one that is not there.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}

@@ -1,0 +1,11 @@
+//! The developer's face: JSON. `/v1` for any credential, `/api/auth` for a vendor's own front end.
+
+pub mod api_keys;
+pub mod auth_test;
+pub mod clients;
+pub mod grants;
+pub mod profile;
+pub mod session;
+
+mod json_body;
+mod page;

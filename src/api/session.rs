@@ -1,0 +1,216 @@
+//! `/api/auth`: sessions for a vendor's own front end (contract §4). Errors have upper-case codes.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use chrono::SecondsFormat;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::api::json_body::JsonBody;
+use crate::app::App;
+use crate::base::secret::Secret;
+use crate::gate::caller;
+use crate::gate::caller::Credential;
+use crate::gate::caller::Principal;
+use crate::gate::client_address::ClientAddress;
+use crate::gate::error::ApiError;
+use crate::gate::error::ApiErrorCode;
+use crate::gate::error::RETRY_AFTER_OUTAGE;
+use crate::gate::sign_in;
+use crate::gate::sign_in::Authenticated;
+use crate::gate::sign_in::Registered;
+use crate::gate::sign_in::RegistrationField;
+use crate::organizations::organization;
+use crate::organizations::session;
+use crate::organizations::session::SessionTokens;
+
+#[derive(Deserialize)]
+pub struct Register {
+    email: String,
+    password: Secret,
+    #[serde(rename = "companyName")]
+    company_name: String,
+}
+
+#[derive(Deserialize)]
+pub struct Login {
+    email: String,
+    password: Secret,
+}
+
+#[derive(Deserialize)]
+pub struct Refresh {
+    refresh_token: Secret,
+}
+
+/// What callers of this API are told: their codes are in capitals.
+pub struct SessionError(ApiError);
+
+impl<E: Into<ApiError>> From<E> for SessionError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for SessionError {
+    fn into_response(self) -> Response {
+        self.0.upper_case().into_response()
+    }
+}
+
+const NO_STORE: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
+
+pub async fn register(
+    State(app): State<App>,
+    body: Result<JsonBody<Register>, ApiError>,
+) -> Result<impl IntoResponse, SessionError> {
+    let JsonBody(body) = body?;
+    if !app.config.registration {
+        return Err(ApiErrorCode::Forbidden.because("Registration is closed").into());
+    }
+    let registered = sign_in::register(&app, &body.email, body.password, &body.company_name).await?;
+    match registered {
+        Registered::Yes(user, organization) => {
+            let answer = json!({
+                "user": { "id": user.id, "email": user.email },
+                "company": {
+                    "id": organization.number,
+                    "companyId": organization.id,
+                    "companyName": organization.name,
+                },
+            });
+            Ok((StatusCode::CREATED, NO_STORE, Json(answer)))
+        }
+        Registered::AddressTaken => {
+            let taken = ApiErrorCode::UserCreationFailed.because("This e-mail address is already registered");
+            Err(taken.at("email").into())
+        }
+        Registered::Invalid { field, message } => {
+            let field = match field {
+                RegistrationField::Email => "email",
+                RegistrationField::Password => "password",
+                RegistrationField::OrganizationName => "companyName",
+            };
+            Err(ApiErrorCode::ValidationError.because(message).at(field).into())
+        }
+        Registered::Busy => Err(busy().into()),
+    }
+}
+
+pub async fn login(
+    State(app): State<App>,
+    address: ClientAddress,
+    body: Result<JsonBody<Login>, ApiError>,
+) -> Result<impl IntoResponse, SessionError> {
+    let JsonBody(body) = body?;
+    let user = match sign_in::authenticate(&app, &body.email, body.password, address).await? {
+        Authenticated::Yes(user) => user,
+        Authenticated::No => return Err(wrong_credentials().into()),
+        Authenticated::Wait(wait) => {
+            // A started second is a whole one.
+            let seconds = (wait.num_milliseconds() + 999) / 1000;
+            return Err(ApiErrorCode::RateLimitExceeded
+                .because("Too many failed attempts. Please try again later.")
+                .retry_after(seconds)
+                .into());
+        }
+        Authenticated::Busy => return Err(busy().into()),
+    };
+    let now = app.clock.now();
+    let mut db = app.db.acquire().await?;
+    let organizations = organization::list_of(&mut db, user.id).await?;
+    // Somebody whose last organization is gone has nowhere to sign in to.
+    let organization = organizations.first().ok_or_else(wrong_credentials)?;
+    let whose = (user.id, organization.id);
+    let tokens =
+        session::create(&mut db, &app.keys.current(), app.config.links.issuer(), whose, now).await?;
+    let answer = json!({
+        "session": shown(&tokens),
+        "user": { "id": user.id, "email": user.email, "companyId": organization.number },
+    });
+    Ok((NO_STORE, Json(answer)))
+}
+
+pub async fn refresh(
+    State(app): State<App>,
+    body: Result<JsonBody<Refresh>, ApiError>,
+) -> Result<impl IntoResponse, SessionError> {
+    let JsonBody(body) = body?;
+    let now = app.clock.now();
+    let mut db = app.db.acquire().await?;
+    let keys = app.keys.current();
+    let tokens =
+        session::refresh(&mut db, &keys, app.config.links.issuer(), &body.refresh_token, now).await?;
+    let tokens = tokens
+        .ok_or_else(|| ApiErrorCode::RefreshFailed.because("The refresh token is invalid or has expired"))?;
+    Ok((NO_STORE, Json(json!({ "session": shown(&tokens) }))))
+}
+
+pub async fn me(State(app): State<App>, address: ClientAddress, parts: Parts) -> Result<Json<Value>, SessionError> {
+    let principal = signed_in(&app, address, &parts).await?;
+    let organization = &principal.organization;
+    let user = principal.user.as_ref().ok_or_else(unauthorized)?;
+    Ok(Json(json!({
+        "user": {
+            "id": user.id,
+            "email": user.email,
+            "companyId": organization.number,
+            "isSuperadmin": user.is_superadmin,
+        },
+        "company": {
+            "id": organization.number,
+            "companyId": organization.id,
+            "companyName": organization.name,
+            "createdAt": organization.created_at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        },
+    })))
+}
+
+pub async fn logout(
+    State(app): State<App>,
+    address: ClientAddress,
+    parts: Parts,
+) -> Result<StatusCode, SessionError> {
+    let principal = signed_in(&app, address, &parts).await?;
+    if let Credential::Session(id) = principal.credential {
+        let mut db = app.db.acquire().await?;
+        session::revoke(&mut db, id, "logout", app.clock.now()).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Only a session's own token will do: an app or a key is not the person.
+async fn signed_in(app: &App, address: ClientAddress, parts: &Parts) -> Result<Principal, ApiError> {
+    let presented = caller::presented(&parts.headers)?.ok_or_else(unauthorized)?;
+    let principal = caller::resolve(app, &presented, address, app.clock.now()).await?;
+    let is_session = |principal: &Principal| matches!(principal.credential, Credential::Session(_));
+    principal.filter(is_session).ok_or_else(unauthorized)
+}
+
+fn shown(tokens: &SessionTokens) -> Value {
+    json!({
+        "access_token": tokens.access_token.expose(),
+        "refresh_token": tokens.refresh_token.expose(),
+        "expires_at": tokens.expires_at.timestamp(),
+    })
+}
+
+fn wrong_credentials() -> ApiError {
+    ApiErrorCode::InvalidCredentials.because("Invalid email or password")
+}
+
+fn unauthorized() -> ApiError {
+    ApiErrorCode::Unauthorized.because("Invalid or missing access token").challenge("Bearer".to_owned())
+}
+
+fn busy() -> ApiError {
+    ApiErrorCode::Unavailable
+        .because("Too many people are signing in at this moment")
+        .retry_after(RETRY_AFTER_OUTAGE)
+}

@@ -1,0 +1,5 @@
+//! Static API keys: create, rotate, revoke, verify.
+
+pub mod format;
+pub mod key;
+pub mod verify;

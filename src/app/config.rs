@@ -1,0 +1,271 @@
+//! The configuration: every key, its unit and default, and what a value must be like. Read once, at start.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use anyhow::bail;
+use anyhow::ensure;
+use chrono::TimeDelta;
+use ipnet::IpNet;
+use jsonwebtoken::Algorithm;
+use url::Url;
+
+use crate::app::links::Links;
+use crate::app::scope_catalog::ScopeCatalog;
+use crate::app::settings;
+use crate::base::secret::Secret;
+use crate::base::server_secret;
+use crate::clients::registration::Lifetimes;
+use crate::settings;
+use crate::signing::jwt;
+
+settings! {
+    /// Public URL of this server, without a slash at the end. Every URL that the server says of itself begins with it.
+    issuer: String = "http://localhost:8080".to_owned(),
+    /// Address and port to listen on.
+    listen: String = "127.0.0.1:8080".to_owned(),
+    /// Where the embedded PostgreSQL and a generated secret are kept.
+    data_dir: String = "data".to_owned(),
+    /// PostgreSQL to use, as postgres://user:password@host/database. Unset: an embedded one in `data_dir`. DATABASE_URL is read, too.
+    database_url: Option<Secret> = None,
+    /// Connections to PostgreSQL, at the most.
+    database_connections: i64 = 10,
+    /// Protects the keys in the database; 32 characters or more, the same on every node. Unset: generated in `data_dir`.
+    secret: Option<Secret> = None,
+    /// Proxies, as addresses or networks, whose X-Forwarded-For and X-Forwarded-Proto are believed.
+    trusted_proxies: Vec<IpNet> = Vec::new(),
+    /// Whether the credential API answers over plain HTTP to others than this machine.
+    insecure_http: bool = false,
+    /// Resources (RFC 8707) that clients may ask tokens for, besides this server's own API.
+    resources: Vec<String> = Vec::new(),
+    /// Scopes of your own, each with the sentence that the consent page shows.
+    scopes: BTreeMap<String, String> = BTreeMap::new(),
+    /// What API keys begin with, before the underscore.
+    api_key_prefix: String = "sk".to_owned(),
+    /// How new signing keys sign: ES256, EdDSA or RS256.
+    signing_algorithm: String = "ES256".to_owned(),
+    /// How long an access token lives, unless its client says otherwise.
+    access_token_seconds: i64 = 600,
+    /// How long a refresh token lives without use, unless its client says otherwise.
+    refresh_token_idle_seconds: i64 = 30 * 24 * 3600,
+    /// How long a grant can be refreshed in all, unless its client says otherwise.
+    refresh_token_max_seconds: i64 = 365 * 24 * 3600,
+    /// For how long a refresh may be repeated because its answer was lost, unless its client says otherwise; 0 to 1800.
+    retry_window_seconds: i64 = 60,
+    /// Plan of an organization that somebody registers.
+    new_organization_plan: String = "free".to_owned(),
+    /// Credit of an organization that somebody registers, in cents.
+    new_organization_credits_cents: i64 = 500,
+    /// Whether anybody may register. If not, people are created on the command line.
+    registration: bool = true,
+    /// Whether /playground is there. Unset: only if the issuer is on this machine.
+    playground: Option<bool> = None,
+    /// Whether to create a demo organization with a person, two clients and a key. Unset: only on an embedded PostgreSQL.
+    demo: Option<bool> = None,
+    /// What is logged, as in `info` or `warn,countersign=debug`.
+    log: String = "info".to_owned(),
+    /// How it is logged: text or json.
+    log_format: String = "text".to_owned(),
+    /// How long requests in flight may take to end when the server is stopped.
+    shutdown_seconds: i64 = 30,
+}
+
+impl Settings {
+    /// Defaults, then `file`, then the environment.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> anyhow::Result<Self> {
+        let mut settings = Self::default();
+        if let Some(file) = file {
+            settings::read_file(file, Self::KEYS, |name, value| settings.set_toml(name, value))?;
+        }
+        let environment: Vec<_> = environment.collect();
+        if let Some((_, url)) = environment.iter().find(|(name, url)| name == "DATABASE_URL" && !url.is_empty()) {
+            settings.database_url = Some(Secret::new(url.as_str()));
+        }
+        settings::read_environment(environment.into_iter(), Self::KEYS, |name, text| {
+            settings.set_text(name, text)
+        })?;
+        Ok(settings)
+    }
+
+    /// As a TOML file with every key documented and secrets redacted.
+    pub fn dump(&self) -> String {
+        let mut text = String::new();
+        for key in Self::KEYS {
+            let _ = writeln!(text, "# {}", key.doc.trim());
+            let _ = match self.get(key.name) {
+                Some(value) => writeln!(text, "{} = {value}\n", key.name),
+                None => writeln!(text, "# {} is not set\n", key.name),
+            };
+        }
+        text
+    }
+}
+
+/// Settings that make sense.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub links: Links,
+    pub listen: String,
+    pub data_dir: PathBuf,
+    pub database_url: Option<Secret>,
+    pub database_connections: u32,
+    pub secret: Option<Secret>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub insecure_http: bool,
+    pub resources: Vec<String>,
+    pub scopes: ScopeCatalog,
+    pub api_key_prefix: String,
+    pub signing_algorithm: Algorithm,
+    pub lifetimes: Lifetimes,
+    pub new_organization_plan: String,
+    pub new_organization_credits_cents: i64,
+    pub registration: bool,
+    pub playground: bool,
+    pub demo: bool,
+    pub log: String,
+    pub log_as_json: bool,
+    pub shutdown: TimeDelta,
+}
+
+impl TryFrom<Settings> for Config {
+    type Error = anyhow::Error;
+
+    fn try_from(settings: Settings) -> anyhow::Result<Self> {
+        let links = Links::new(&settings.issuer).context("issuer")?;
+        if let Some(secret) = &settings.secret {
+            ensure!(
+                secret.expose().len() >= server_secret::MIN_LENGTH,
+                "secret must have {} characters or more",
+                server_secret::MIN_LENGTH
+            );
+        }
+        for resource in &settings.resources {
+            check_resource(resource)?;
+        }
+        let prefix = &settings.api_key_prefix;
+        ensure!(
+            (1..=16).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'),
+            "api_key_prefix must be 1 to 16 letters, digits and underscores"
+        );
+        ensure!(
+            jwt::ALGORITHMS.contains(&settings.signing_algorithm.as_str()),
+            "signing_algorithm must be one of {}",
+            jwt::ALGORITHMS.join(", ")
+        );
+        let log_as_json = match settings.log_format.as_str() {
+            "text" => false,
+            "json" => true,
+            other => bail!("log_format must be text or json, not {other:?}"),
+        };
+        let on_this_machine = links.is_loopback();
+        let has_own_database = settings.database_url.is_none();
+        Ok(Self {
+            lifetimes: lifetimes(&settings)?,
+            links,
+            listen: settings.listen,
+            data_dir: PathBuf::from(settings.data_dir),
+            database_url: settings.database_url,
+            database_connections: u32::try_from(settings.database_connections)
+                .ok()
+                .filter(|count| (1..=1000).contains(count))
+                .context("database_connections must be 1 to 1000")?,
+            secret: settings.secret,
+            trusted_proxies: settings.trusted_proxies,
+            insecure_http: settings.insecure_http,
+            resources: settings.resources,
+            scopes: ScopeCatalog::new(&settings.scopes)?,
+            api_key_prefix: settings.api_key_prefix,
+            signing_algorithm: settings.signing_algorithm.parse()?,
+            new_organization_plan: settings.new_organization_plan,
+            new_organization_credits_cents: settings.new_organization_credits_cents,
+            registration: settings.registration,
+            playground: settings.playground.unwrap_or(on_this_machine),
+            demo: settings.demo.unwrap_or(has_own_database),
+            log: settings.log,
+            log_as_json,
+            shutdown: TimeDelta::seconds(settings.shutdown_seconds.clamp(0, 3600)),
+        })
+    }
+}
+
+/// RFC 8707 §2: an absolute URI without fragment.
+fn check_resource(resource: &str) -> anyhow::Result<()> {
+    let url = Url::parse(resource).with_context(|| format!("resources: {resource:?} is not an absolute URI"))?;
+    ensure!(url.fragment().is_none(), "resources: {resource:?} has a fragment");
+    Ok(())
+}
+
+fn lifetimes(settings: &Settings) -> anyhow::Result<Lifetimes> {
+    let seconds = |name: &str, value: i64, most: i64| {
+        ensure!((1..=most).contains(&value), "{name} must be 1 to {most}");
+        Ok(TimeDelta::seconds(value))
+    };
+    ensure!((0..=1800).contains(&settings.retry_window_seconds), "retry_window_seconds must be 0 to 1800");
+    let ten_years = 3650 * 24 * 3600;
+    Ok(Lifetimes {
+        access_token: seconds("access_token_seconds", settings.access_token_seconds, 24 * 3600)?,
+        refresh_token_idle: seconds(
+            "refresh_token_idle_seconds",
+            settings.refresh_token_idle_seconds,
+            ten_years,
+        )?,
+        refresh_token_max: seconds(
+            "refresh_token_max_seconds",
+            settings.refresh_token_max_seconds,
+            ten_years,
+        )?,
+        retry_window: TimeDelta::seconds(settings.retry_window_seconds),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(variables: &[(&str, &str)]) -> anyhow::Result<Config> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Settings::load(None, variables)?.try_into()
+    }
+
+    #[test]
+    fn nothing_set_is_a_configuration() {
+        let config = load(&[]).unwrap();
+        assert!(config.demo && config.playground);
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_the_nearest() {
+        let error = load(&[("COUNTERSIGN_ISUER", "https://auth.example.com")]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unknown variable COUNTERSIGN_ISUER (did you mean COUNTERSIGN_ISSUER?)"
+        );
+    }
+
+    #[test]
+    fn a_bad_value_names_its_variable() {
+        for (name, value, says) in [
+            ("COUNTERSIGN_INSECURE_HTTP", "perhaps", "COUNTERSIGN_INSECURE_HTTP must be true or false"),
+            ("COUNTERSIGN_RETRY_WINDOW_SECONDS", "9999", "retry_window_seconds must be 0 to 1800"),
+            ("COUNTERSIGN_SECRET", "short", "secret must have 32 characters or more"),
+        ] {
+            assert_eq!(load(&[(name, value)]).unwrap_err().to_string(), says);
+        }
+    }
+
+    #[test]
+    fn a_dump_has_every_key_and_no_secret() {
+        let variables = [("DATABASE_URL", "postgres://me:hunter2@db/x"), ("COUNTERSIGN_SECRET", "hunter3")];
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let dump = Settings::load(None, variables).unwrap().dump();
+
+        assert!(Settings::KEYS.iter().all(|key| dump.contains(key.name)));
+        assert!(!dump.contains("hunter"));
+    }
+}

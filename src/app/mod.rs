@@ -1,0 +1,50 @@
+//! What every handler is handed.
+
+pub mod config;
+pub mod links;
+pub mod scope_catalog;
+pub mod settings;
+
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use sqlx::PgPool;
+
+use crate::accounts::password::Passwords;
+use crate::app::config::Config;
+use crate::base::clock::Clock;
+use crate::base::server_secret::ServerSecret;
+use crate::organizations::rate_limit::RateLimiter;
+use crate::signing::keyring::Keyring;
+
+/// Cheap to clone: handles only.
+#[derive(Clone)]
+pub struct App {
+    pub db: PgPool,
+    pub clock: Clock,
+    pub config: Arc<Config>,
+    pub keys: Keyring,
+    pub passwords: Passwords,
+    pub rate_limiter: RateLimiter,
+    /// Keys the CSRF tokens of forms.
+    pub csrf_key: hmac::Key,
+}
+
+impl App {
+    /// Opens the keys of the database, making the first ones if there are none.
+    pub async fn new(config: Config, secret: ServerSecret, db: PgPool, clock: Clock) -> anyhow::Result<Self> {
+        let csrf_key = hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("csrf"));
+        let mut connection = db.acquire().await?;
+        let keys = Keyring::open(&mut connection, secret, config.signing_algorithm, clock.now()).await?;
+        drop(connection);
+        Ok(Self {
+            db,
+            clock,
+            config: Arc::new(config),
+            keys,
+            passwords: Passwords::new()?,
+            rate_limiter: RateLimiter::default(),
+            csrf_key,
+        })
+    }
+}

@@ -1,0 +1,69 @@
+//! The way to the database, and what its errors mean.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::PgPoolOptions;
+
+use crate::base::clock::Timestamp;
+
+/// The schema. Compiled in, so that one binary is all there is to deploy.
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+
+/// How long a request waits for a connection before it is told to come back later.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Connects when first used, so that a server whose database is away still starts to answer 503.
+pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_lazy_with(options.application_name("countersign"))
+}
+
+/// Whether trying again later may help: the database is away, starting, stopping or full, or two
+/// transactions were in each other's way.
+pub fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        // Classes of PostgreSQL's appendix A: connection exception, transaction rollback, insufficient
+        // resources, operator intervention.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class)) || code == "3D000"
+        }),
+        _ => false,
+    }
+}
+
+/// Whether `error` is the violation of the named constraint: an answer, not a failure.
+pub fn violates(error: &sqlx::Error, constraint: &str) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.constraint() == Some(constraint))
+}
+
+/// Whether the schema is the one that this binary was built with.
+pub async fn is_migrated(pool: &PgPool) -> sqlx::Result<bool> {
+    let mut connection = pool.acquire().await?;
+    // Checked while running: without migrations there is no such table to check against.
+    let applied: Vec<i64> = sqlx::query_scalar("select version from _sqlx_migrations where success")
+        .fetch_all(&mut *connection)
+        .await?;
+    Ok(MIGRATIONS.iter().all(|migration| applied.contains(&migration.version)))
+}
+
+/// As in `15.8`.
+pub async fn version(db: &mut PgConnection) -> sqlx::Result<String> {
+    let version: String = sqlx::query_scalar("show server_version").fetch_one(db).await?;
+    Ok(version.split(' ').next().unwrap_or_default().to_owned())
+}
+
+/// What time the database thinks it is.
+pub async fn clock(db: &mut PgConnection) -> sqlx::Result<Timestamp> {
+    sqlx::query_scalar("select clock_timestamp()").fetch_one(db).await
+}

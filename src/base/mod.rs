@@ -1,0 +1,10 @@
+//! Ground floor: things with no product knowledge. Imports nothing from the rest of the house.
+
+pub mod clock;
+pub mod ids;
+pub mod secret;
+pub mod server_secret;
+
+pub mod db;
+pub mod embedded_postgres;
+pub mod telemetry;

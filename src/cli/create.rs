@@ -1,0 +1,290 @@
+//! `countersign client create`, `user create`, `apikey create`: for scripts, beside a running server.
+
+use std::io::Read;
+
+use anyhow::Context;
+use anyhow::bail;
+use anyhow::ensure;
+use clap::Args;
+use clap::Subcommand;
+use clap::ValueEnum;
+use serde_json::json;
+use sqlx::PgConnection;
+
+use crate::accounts::email;
+use crate::accounts::password::Passwords;
+use crate::accounts::user;
+use crate::api_keys::key;
+use crate::api_keys::key::NewApiKey;
+use crate::app::config::Config;
+use crate::app::config::Settings;
+use crate::base::clock::Clock;
+use crate::base::secret::Secret;
+use crate::clients::client;
+use crate::clients::registration::AUTHORIZATION_CODE;
+use crate::clients::registration::REFRESH_TOKEN;
+use crate::clients::registration::Registration;
+use crate::clients::secret;
+use crate::gate::sign_in;
+use crate::organizations::member;
+use crate::organizations::member::Role;
+use crate::organizations::organization;
+use crate::organizations::organization::Beginning;
+use crate::organizations::organization::Organization;
+use crate::scopes::Scopes;
+
+#[derive(Subcommand)]
+pub(super) enum ClientCommand {
+    /// Register an app
+    Create(CreateClient),
+}
+
+#[derive(Subcommand)]
+pub(super) enum UserCommand {
+    /// Create a person, in an organization or with one of their own
+    Create(CreateUser),
+}
+
+#[derive(Subcommand)]
+pub(super) enum ApikeyCommand {
+    /// Create a key
+    Create(CreateApikey),
+}
+
+#[derive(Args)]
+pub(super) struct CreateClient {
+    /// Number, UUID or exact name
+    #[arg(long)]
+    organization: String,
+    #[arg(long)]
+    name: String,
+    #[arg(long, value_enum)]
+    r#type: ClientType,
+    /// May be repeated
+    #[arg(long)]
+    redirect_uri: Vec<String>,
+    /// What the app may ask for; may be repeated
+    #[arg(long, required = true)]
+    scope: Vec<String>,
+    /// May be repeated [default: authorization_code and refresh_token]
+    #[arg(long)]
+    grant_type: Vec<String>,
+    /// Vouch for the app on the consent page
+    #[arg(long)]
+    reviewed: bool,
+    /// Let this confidential client do without PKCE
+    #[arg(long)]
+    no_pkce: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ClientType {
+    Public,
+    Confidential,
+}
+
+#[derive(Args)]
+pub(super) struct CreateUser {
+    #[arg(long)]
+    email: String,
+    /// Read the password from standard input
+    #[arg(long, required = true)]
+    password_stdin: bool,
+    /// Number, UUID or exact name of one to join [default: a new one, named after the address]
+    #[arg(long)]
+    organization: Option<String>,
+    /// In the organization that is joined
+    #[arg(long, value_enum, default_value = "owner")]
+    role: RoleName,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum RoleName {
+    Owner,
+    Admin,
+    Member,
+}
+
+#[derive(Args)]
+pub(super) struct CreateApikey {
+    /// Number, UUID or exact name
+    #[arg(long)]
+    organization: String,
+    #[arg(long)]
+    label: String,
+    /// May be repeated
+    #[arg(long, required = true)]
+    scope: Vec<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl CreateClient {
+    pub(super) async fn run(self, settings: Settings) -> anyhow::Result<()> {
+        let (config, database) = super::open(settings).await?;
+        let result = async {
+            database.migrate().await?;
+            let mut tx = database.pool.begin().await?;
+            let now = Clock::System.now();
+            let organization = find_organization(&mut tx, &self.organization).await?;
+            let registration = self.registration(&config)?;
+            registration.check(config.scopes.all()).map_err(|error| anyhow::anyhow!("{}: {error}", error.field))?;
+            let id = client::create(&mut tx, organization.id, &registration, now).await?;
+            client::set_reviewed(&mut tx, id, self.reviewed).await?;
+            let secret = match self.r#type {
+                ClientType::Public => None,
+                ClientType::Confidential => secret::create(&mut tx, id, "First secret", None, now).await?,
+            };
+            tx.commit().await?;
+            let mut shown = json!({ "client_id": id });
+            if let Some((_, secret)) = secret {
+                shown["client_secret"] = secret.expose().into();
+            }
+            print(&shown, self.json)
+        }
+        .await;
+        database.close().await?;
+        result
+    }
+
+    fn registration(&self, config: &Config) -> anyhow::Result<Registration> {
+        let is_confidential = self.r#type == ClientType::Confidential;
+        let scopes = parse_scopes(&self.scope)?;
+        let grant_types = if self.grant_type.is_empty() {
+            vec![AUTHORIZATION_CODE.to_owned(), REFRESH_TOKEN.to_owned()]
+        } else {
+            self.grant_type.clone()
+        };
+        Ok(Registration {
+            name: self.name.clone(),
+            homepage_url: None,
+            logo_url: None,
+            is_confidential,
+            redirect_uris: self.redirect_uri.clone(),
+            default_scopes: scopes.clone(),
+            required_scopes: Scopes::default(),
+            scopes,
+            grant_types,
+            require_pkce: !self.no_pkce,
+            lifetimes: config.lifetimes,
+        })
+    }
+}
+
+impl CreateUser {
+    pub(super) async fn run(self, settings: Settings) -> anyhow::Result<()> {
+        let mut password = String::new();
+        std::io::stdin().read_to_string(&mut password).context("the password cannot be read")?;
+        let password = Secret::new(password.trim_end_matches(['\r', '\n']));
+        sign_in::check_password(&password).map_err(|message| anyhow::anyhow!("{message}"))?;
+        let email = email::parse(&self.email).context("this is not an e-mail address")?;
+        let (config, database) = super::open(settings).await?;
+        let result = async {
+            database.migrate().await?;
+            let hash = Passwords::new()?.hash(password).await?;
+            let mut tx = database.pool.begin().await?;
+            let now = Clock::System.now();
+            let user = user::create(&mut tx, email, &hash, now).await?;
+            let user = user.context("this address is already registered")?;
+            let (organization, role) = match &self.organization {
+                Some(name) => (find_organization(&mut tx, name).await?, self.role.into()),
+                None => (create_organization(&mut tx, email, &config).await?, Role::Owner),
+            };
+            member::add(&mut tx, organization.id, user.id, role, now).await?;
+            tx.commit().await?;
+            let shown = json!({
+                "id": user.id,
+                "email": user.email,
+                "organization": { "id": organization.id, "number": organization.number, "name": organization.name },
+            });
+            print(&shown, self.json)
+        }
+        .await;
+        database.close().await?;
+        result
+    }
+}
+
+impl CreateApikey {
+    pub(super) async fn run(self, settings: Settings) -> anyhow::Result<()> {
+        let (config, database) = super::open(settings).await?;
+        let result = async {
+            database.migrate().await?;
+            let mut tx = database.pool.begin().await?;
+            let organization = find_organization(&mut tx, &self.organization).await?;
+            let scopes = parse_scopes(&self.scope)?;
+            if let Some(unknown) = scopes.without(config.scopes.all()).iter().next() {
+                bail!("there is no scope {unknown:?}");
+            }
+            let label = self.label.trim();
+            ensure!((1..=key::MAX_LABEL_LENGTH).contains(&label.chars().count()), "a label has 1 to 100 characters");
+            let new = NewApiKey {
+                organization: organization.id,
+                label,
+                scopes: &scopes,
+                created_by: None,
+                expires_at: None,
+            };
+            let (id, key) = key::create(&mut tx, &new, &config.api_key_prefix, Clock::System.now()).await?;
+            tx.commit().await?;
+            print(&json!({ "id": id, "key": key.expose() }), self.json)
+        }
+        .await;
+        database.close().await?;
+        result
+    }
+}
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::Owner => Self::Owner,
+            RoleName::Admin => Self::Admin,
+            RoleName::Member => Self::Member,
+        }
+    }
+}
+
+/// Several organizations may have one name: then it names none.
+async fn find_organization(db: &mut PgConnection, name: &str) -> anyhow::Result<Organization> {
+    let mut found = organization::find_named(db, name).await?;
+    ensure!(found.len() <= 1, "several organizations are named {name:?}: give the number or the UUID");
+    found.pop().with_context(|| format!("there is no organization {name:?}"))
+}
+
+async fn create_organization(
+    db: &mut PgConnection,
+    email: &str,
+    config: &Config,
+) -> anyhow::Result<Organization> {
+    let beginning = Beginning {
+        plan: &config.new_organization_plan,
+        credits_cents: config.new_organization_credits_cents,
+    };
+    let name: String = email.chars().take(organization::MAX_NAME_LENGTH).collect();
+    let id = organization::create(db, &name, beginning, Clock::System.now()).await?;
+    organization::find(db, id).await?.context("a new organization was not found")
+}
+
+/// `--scope read --scope write` and `--scope "read write"` are the same.
+fn parse_scopes(names: &[String]) -> anyhow::Result<Scopes> {
+    Ok(Scopes::parse(&names.join(" "))?)
+}
+
+fn print(shown: &serde_json::Value, as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        return super::print(&shown.to_string());
+    }
+    let lines = shown.as_object().into_iter().flatten().map(|(name, value)| match value.as_str() {
+        Some(text) => format!("{name}: {text}"),
+        None => format!("{name}: {value}"),
+    });
+    super::print(&lines.collect::<Vec<_>>().join("\n"))
+}

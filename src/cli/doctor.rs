@@ -1,0 +1,155 @@
+//! `countersign doctor`: says in plain words what is wrong, and what to do.
+
+use std::process::ExitCode;
+
+use chrono::TimeDelta;
+use sqlx::PgPool;
+
+use crate::app::config::Config;
+use crate::app::config::Settings;
+use crate::base::clock::Clock;
+use crate::base::db;
+use crate::base::telemetry;
+use crate::server::database::Database;
+use crate::server::secret;
+use crate::signing::key;
+use crate::signing::keyring::Keyring;
+
+/// Tokens are judged by the second; what differs more will be seen by somebody.
+const MAX_CLOCK_DIFFERENCE: TimeDelta = TimeDelta::seconds(2);
+
+enum Finding {
+    Good(String),
+    /// Worth knowing; nothing is broken.
+    Note(String),
+    Bad(String),
+}
+
+/// Exit code 1 if anything is broken.
+pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+    telemetry::init("error", false)?;
+    let mut findings = Vec::new();
+    match Config::try_from(settings) {
+        Err(error) => findings.push(Finding::Bad(format!("Configuration: {error:#}."))),
+        Ok(config) => {
+            findings.push(Finding::Good("Configuration: every key makes sense.".to_owned()));
+            issuer(&config, &mut findings);
+            proxies(&config, &mut findings);
+            with_database(&config, &mut findings).await;
+        }
+    }
+    let mut is_healthy = true;
+    for finding in findings {
+        match finding {
+            Finding::Good(text) => super::print(&format!("ok    {text}"))?,
+            Finding::Note(text) => super::print(&format!("note  {text}"))?,
+            Finding::Bad(text) => {
+                is_healthy = false;
+                super::print(&format!("BAD   {text}"))?;
+            }
+        }
+    }
+    Ok(if is_healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn issuer(config: &Config, findings: &mut Vec<Finding>) {
+    let issuer = config.links.issuer();
+    findings.push(if config.links.is_https() {
+        Finding::Good(format!("Issuer: {issuer}. Apps compare it letter by letter."))
+    } else if config.links.is_loopback() {
+        Finding::Note(format!("Issuer: {issuer} can only be used on this machine. For others, set issuer to an https URL."))
+    } else {
+        Finding::Bad(format!("Issuer: {issuer} is plain HTTP: passwords and tokens could be read on the way. Use https."))
+    });
+}
+
+fn proxies(config: &Config, findings: &mut Vec<Finding>) {
+    let listens_to_all = !["127.", "[::1]", "localhost"].iter().any(|own| config.listen.starts_with(own));
+    findings.push(match (config.trusted_proxies.as_slice(), config.links.is_https()) {
+        ([], true) => Finding::Bad(
+            "Proxy headers: the issuer is https, so a proxy must stand in front, but trusted_proxies is empty: \
+             every request seems to come from the proxy, and over plain HTTP."
+                .to_owned(),
+        ),
+        ([], false) => Finding::Good("Proxy headers: none are believed.".to_owned()),
+        (networks, _) if networks.iter().any(|network| network.prefix_len() == 0) => Finding::Bad(
+            "Proxy headers: trusted_proxies holds every address, so any caller can claim to be any other.".to_owned(),
+        ),
+        (networks, _) => {
+            let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+            Finding::Good(format!("Proxy headers: believed from {}.", networks.join(", ")))
+        }
+    });
+    if listens_to_all && config.insecure_http {
+        findings.push(Finding::Note(format!(
+            "Plain HTTP: {} takes API requests over plain HTTP from others, as insecure_http says.",
+            config.listen
+        )));
+    }
+}
+
+async fn with_database(config: &Config, findings: &mut Vec<Finding>) {
+    let database = match Database::open_beside_server(config).await {
+        Ok(database) => database,
+        Err(error) => return findings.push(Finding::Bad(format!("Database: {error:#}."))),
+    };
+    match version(&database.pool).await {
+        Ok(version) => {
+            findings.push(Finding::Good(format!("Database: PostgreSQL {version} answers.")));
+            migrations(&database.pool, findings).await;
+            clock(&database.pool, findings).await;
+            keys(config, &database.pool, findings).await;
+        }
+        Err(error) => findings.push(Finding::Bad(format!("Database: it does not answer: {error}."))),
+    }
+    if let Err(error) = database.close().await {
+        findings.push(Finding::Bad(format!("Database: {error:#}.")));
+    }
+}
+
+async fn version(pool: &PgPool) -> sqlx::Result<String> {
+    db::version(&mut *pool.acquire().await?).await
+}
+
+async fn migrations(pool: &PgPool, findings: &mut Vec<Finding>) {
+    findings.push(match db::is_migrated(pool).await {
+        Ok(true) => Finding::Good("Migrations: the schema is up to date.".to_owned()),
+        _ => Finding::Bad("Migrations: the schema is not up to date. Run `countersign migrate`.".to_owned()),
+    });
+}
+
+async fn clock(pool: &PgPool, findings: &mut Vec<Finding>) {
+    let theirs = match pool.acquire().await {
+        Ok(mut connection) => db::clock(&mut connection).await,
+        Err(error) => Err(error),
+    };
+    let Ok(theirs) = theirs else { return };
+    let difference = (theirs - Clock::System.now()).abs();
+    findings.push(if difference <= MAX_CLOCK_DIFFERENCE {
+        Finding::Good("Clock: this machine and the database agree.".to_owned())
+    } else {
+        Finding::Bad(format!(
+            "Clock: this machine and the database differ by {} s; codes live 60 s. Set up NTP on both.",
+            difference.num_seconds()
+        ))
+    });
+}
+
+/// Only reads: a doctor makes no keys.
+async fn keys(config: &Config, pool: &PgPool, findings: &mut Vec<Finding>) {
+    let Ok(mut connection) = pool.acquire().await else { return };
+    let Ok(known) = key::list(&mut connection).await else { return };
+    if known.is_empty() {
+        findings.push(Finding::Note("Keys: none yet; the first start of the server makes them.".to_owned()));
+        return;
+    }
+    let now = Clock::System.now();
+    let opened = match secret::find_or_create(config) {
+        Ok(secret) => Keyring::open(&mut connection, secret, config.signing_algorithm, now).await,
+        Err(error) => Err(error),
+    };
+    findings.push(match opened.and_then(|ring| ring.current().signer(now).map(|open| open.key.id.clone())) {
+        Ok(id) => Finding::Good(format!("Keys: {id} signs.")),
+        Err(error) => Finding::Bad(format!("Keys: {error:#}.")),
+    });
+}

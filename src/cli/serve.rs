@@ -1,0 +1,40 @@
+//! `countersign serve`
+
+use clap::Args;
+
+use crate::app::config::Config;
+use crate::app::config::Settings;
+use crate::base::telemetry;
+use crate::server::run;
+use crate::server::run::Started;
+
+#[derive(Args, Default)]
+pub(super) struct Serve {
+    /// Create a demo organization on the given database, too
+    #[arg(long)]
+    demo: bool,
+}
+
+impl Serve {
+    pub(super) async fn run(self, mut settings: Settings) -> anyhow::Result<()> {
+        if self.demo {
+            settings.demo = Some(true);
+        }
+        let config = Config::try_from(settings)?;
+        telemetry::init(&config.log, config.log_as_json)?;
+        run::serve(config, greet).await
+    }
+}
+
+/// For the person in front of the terminal.
+fn greet(config: &Config, started: &Started) {
+    let issuer = config.links.issuer();
+    tracing::info!(address = %started.address, issuer, "listening");
+    let Some(demo) = &started.demo else { return };
+    let mut text = format!("\nCountersign is at {issuer}\n\n{}", demo.text());
+    if config.playground {
+        let playground = config.links.to("/playground");
+        text.push_str(&format!("\n  Walk a flow:         {playground}\n"));
+    }
+    let _ = super::print(&text);
+}

@@ -1,0 +1,263 @@
+//! A third-party application (RFC 6749 §2), owned by an organization.
+
+use chrono::TimeDelta;
+use sqlx::PgConnection;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::ClientId;
+use crate::base::ids::OrganizationId;
+use crate::base::secret::Secret;
+use crate::base::secret::SecretHash;
+use crate::clients::redirect_uri;
+use crate::clients::registration::Lifetimes;
+use crate::clients::registration::Registration;
+use crate::scopes::Scopes;
+
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub id: ClientId,
+    pub organization_id: OrganizationId,
+    /// The organization's name, for people who are asked to trust it.
+    pub publisher: String,
+    /// The operator vouches for it.
+    pub is_reviewed: bool,
+    pub registration: Registration,
+    pub created_at: Timestamp,
+    pub disabled_at: Option<Timestamp>,
+}
+
+/// A client together with what its secrets must match.
+#[derive(Debug)]
+pub struct ClientWithSecrets {
+    pub client: Client,
+    /// Those in force.
+    pub secret_hashes: Vec<SecretHash>,
+}
+
+impl Client {
+    pub fn has_grant_type(&self, name: &str) -> bool {
+        self.registration.grant_types.iter().any(|grant_type| grant_type == name)
+    }
+
+    /// Whether the client registered the URI that a request asks for (RFC 8252 §7.3 for loopback ports).
+    pub fn may_redirect_to(&self, asked: &str) -> bool {
+        self.registration.redirect_uris.iter().any(|registered| redirect_uri::matches(registered, asked))
+    }
+}
+
+impl ClientWithSecrets {
+    /// Whether `secret` is one of the client's. A public client has none and cannot be proved by one.
+    ///
+    /// Every hash is compared, and each in constant time.
+    pub fn is_proved_by(&self, secret: &Secret) -> bool {
+        let hash = secret.hash();
+        self.secret_hashes.iter().fold(false, |proved, known| proved | (*known == hash))
+    }
+}
+
+struct Row {
+    id: ClientId,
+    organization_id: OrganizationId,
+    publisher: String,
+    name: String,
+    homepage_url: Option<String>,
+    logo_url: Option<String>,
+    is_confidential: bool,
+    is_reviewed: bool,
+    redirect_uris: Vec<String>,
+    scopes: Scopes,
+    default_scopes: Scopes,
+    required_scopes: Scopes,
+    grant_types: Vec<String>,
+    require_pkce: bool,
+    access_token_seconds: i32,
+    refresh_token_idle_seconds: i32,
+    refresh_token_max_seconds: i32,
+    retry_window_seconds: i32,
+    created_at: Timestamp,
+    disabled_at: Option<Timestamp>,
+    secret_hashes: Vec<SecretHash>,
+}
+
+impl From<Row> for ClientWithSecrets {
+    fn from(row: Row) -> Self {
+        let seconds = |seconds: i32| TimeDelta::seconds(seconds.into());
+        let client = Client {
+            id: row.id,
+            organization_id: row.organization_id,
+            publisher: row.publisher,
+            is_reviewed: row.is_reviewed,
+            registration: Registration {
+                name: row.name,
+                homepage_url: row.homepage_url,
+                logo_url: row.logo_url,
+                is_confidential: row.is_confidential,
+                redirect_uris: row.redirect_uris,
+                scopes: row.scopes,
+                default_scopes: row.default_scopes,
+                required_scopes: row.required_scopes,
+                grant_types: row.grant_types,
+                require_pkce: row.require_pkce,
+                lifetimes: Lifetimes {
+                    access_token: seconds(row.access_token_seconds),
+                    refresh_token_idle: seconds(row.refresh_token_idle_seconds),
+                    refresh_token_max: seconds(row.refresh_token_max_seconds),
+                    retry_window: seconds(row.retry_window_seconds),
+                },
+            },
+            created_at: row.created_at,
+            disabled_at: row.disabled_at,
+        };
+        Self { client, secret_hashes: row.secret_hashes }
+    }
+}
+
+/// The registration has been checked.
+pub async fn create(
+    db: &mut PgConnection,
+    organization: OrganizationId,
+    registration: &Registration,
+    now: Timestamp,
+) -> sqlx::Result<ClientId> {
+    let id = ClientId::new(now);
+    sqlx::query!(
+        "insert into clients (id, organization_id, name, is_confidential, redirect_uris, scopes, default_scopes,
+                              required_scopes, grant_types, access_token_seconds, refresh_token_idle_seconds,
+                              refresh_token_max_seconds, retry_window_seconds, created_at)
+         values ($1, $2, '', false, '{}', '{}', '{}', '{}', '{}', 0, 0, 0, 0, $3)",
+        id as ClientId,
+        organization as OrganizationId,
+        now,
+    )
+    .execute(&mut *db)
+    .await?;
+    // One place knows the columns of a registration.
+    update(db, id, registration).await?;
+    Ok(id)
+}
+
+/// The registration has been checked.
+pub async fn update(db: &mut PgConnection, id: ClientId, registration: &Registration) -> sqlx::Result<()> {
+    let seconds = |lifetime: TimeDelta| i32::try_from(lifetime.num_seconds()).unwrap_or(i32::MAX);
+    let lifetimes = registration.lifetimes;
+    sqlx::query!(
+        r#"
+        update clients
+           set name = $2, homepage_url = $3, logo_url = $4, is_confidential = $5, redirect_uris = $6,
+               scopes = $7, default_scopes = $8, required_scopes = $9, grant_types = $10, require_pkce = $11,
+               access_token_seconds = $12, refresh_token_idle_seconds = $13, refresh_token_max_seconds = $14,
+               retry_window_seconds = $15
+         where id = $1
+        "#,
+        id as ClientId,
+        registration.name.trim(),
+        registration.homepage_url,
+        registration.logo_url,
+        registration.is_confidential,
+        &registration.redirect_uris,
+        &registration.scopes as &Scopes,
+        &registration.default_scopes as &Scopes,
+        &registration.required_scopes as &Scopes,
+        &registration.grant_types,
+        registration.require_pkce,
+        seconds(lifetimes.access_token),
+        seconds(lifetimes.refresh_token_idle),
+        seconds(lifetimes.refresh_token_max),
+        seconds(lifetimes.retry_window),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// With the secrets that are in force at `now`.
+pub async fn find(
+    db: &mut PgConnection,
+    id: ClientId,
+    now: Timestamp,
+) -> sqlx::Result<Option<ClientWithSecrets>> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"
+        select c.id as "id: ClientId", c.organization_id as "organization_id: OrganizationId",
+               o.name as publisher, c.name, c.homepage_url, c.logo_url, c.is_confidential, c.is_reviewed,
+               c.redirect_uris, c.scopes as "scopes: Scopes", c.default_scopes as "default_scopes: Scopes",
+               c.required_scopes as "required_scopes: Scopes", c.grant_types, c.require_pkce,
+               c.access_token_seconds, c.refresh_token_idle_seconds, c.refresh_token_max_seconds,
+               c.retry_window_seconds, c.created_at, c.disabled_at,
+               array(select hash from client_secrets s
+                      where s.client_id = c.id and (s.expires_at is null or s.expires_at > $2)
+               ) as "secret_hashes!: Vec<SecretHash>"
+          from clients c
+          join organizations o on o.id = c.organization_id
+         where c.id = $1
+        "#,
+        id as ClientId,
+        now,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(ClientWithSecrets::from))
+}
+
+/// Those of an organization, the newest first.
+pub async fn list(db: &mut PgConnection, organization: OrganizationId) -> sqlx::Result<Vec<Client>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        select c.id as "id: ClientId", c.organization_id as "organization_id: OrganizationId",
+               o.name as publisher, c.name, c.homepage_url, c.logo_url, c.is_confidential, c.is_reviewed,
+               c.redirect_uris, c.scopes as "scopes: Scopes", c.default_scopes as "default_scopes: Scopes",
+               c.required_scopes as "required_scopes: Scopes", c.grant_types, c.require_pkce,
+               c.access_token_seconds, c.refresh_token_idle_seconds, c.refresh_token_max_seconds,
+               c.retry_window_seconds, c.created_at, c.disabled_at,
+               '{}'::bytea[] as "secret_hashes!: Vec<SecretHash>"
+          from clients c
+          join organizations o on o.id = c.organization_id
+         where c.organization_id = $1
+         order by c.id desc
+        "#,
+        organization as OrganizationId,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| ClientWithSecrets::from(row).client).collect())
+}
+
+/// With its secrets and grants; `false` if the organization has no such client.
+pub async fn delete(db: &mut PgConnection, organization: OrganizationId, id: ClientId) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "delete from clients where id = $1 and organization_id = $2",
+        id as ClientId,
+        organization as OrganizationId,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// A disabled client gets no tokens, and those it has count no more. `None` enables it again.
+pub async fn set_disabled(
+    db: &mut PgConnection,
+    organization: OrganizationId,
+    id: ClientId,
+    disabled_at: Option<Timestamp>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update clients set disabled_at = $3 where id = $1 and organization_id = $2",
+        id as ClientId,
+        organization as OrganizationId,
+        disabled_at,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The operator vouches for the client, or no longer does.
+pub async fn set_reviewed(db: &mut PgConnection, id: ClientId, is_reviewed: bool) -> sqlx::Result<()> {
+    sqlx::query!("update clients set is_reviewed = $2 where id = $1", id as ClientId, is_reviewed)
+        .execute(db)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! Registered applications: what they say of themselves, where people are sent back to, and how an
+//! application proves that it is the one.
+
+pub mod client;
+pub mod redirect_uri;
+pub mod registration;
+pub mod secret;

@@ -1,0 +1,101 @@
+//! Where a request comes from. Forwarded headers count only from a configured proxy (contract: default none).
+
+use std::convert::Infallible;
+use std::fmt;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+
+use axum::extract::ConnectInfo;
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use ipnet::IpNet;
+
+use crate::app::App;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress {
+    pub ip: IpAddr,
+    /// Over HTTPS, or from this machine.
+    pub is_secure: bool,
+}
+
+impl fmt::Display for ClientAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ip.fmt(f)
+    }
+}
+
+impl FromRequestParts<App> for ClientAddress {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(
+            // Without a peer nothing is known, so nothing is trusted.
+            IpAddr::from([0, 0, 0, 0]),
+            |info| info.0.ip().to_canonical(),
+        );
+        Ok(resolve(peer, &parts.headers, &app.config.trusted_proxies))
+    }
+}
+
+/// Walks `X-Forwarded-For` from the right, as long as a trusted proxy vouches for the next address: whatever
+/// stands further left was written by the caller.
+fn resolve(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> ClientAddress {
+    let is_trusted = |ip: IpAddr| trusted.iter().any(|network| network.contains(&ip));
+    if !is_trusted(peer) {
+        return ClientAddress { ip: peer, is_secure: peer.is_loopback() };
+    }
+    let mut ip = peer;
+    for hop in values(headers, "x-forwarded-for").into_iter().rev() {
+        // A proxy that writes nonsense vouches for nothing further left.
+        let Ok(next) = hop.parse::<IpAddr>() else { break };
+        ip = next.to_canonical();
+        if !is_trusted(ip) {
+            break;
+        }
+    }
+    let scheme = values(headers, "x-forwarded-proto").last().copied();
+    ClientAddress { ip, is_secure: scheme.map_or(ip.is_loopback(), |scheme| scheme.eq_ignore_ascii_case("https")) }
+}
+
+/// The elements of a list header, over all its lines.
+fn values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
+    let lines = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|value| !value.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(peer: &str, forwarded: &[(&'static str, &str)], trusted: &[&str]) -> ClientAddress {
+        let mut headers = HeaderMap::new();
+        for (name, value) in forwarded {
+            headers.append(*name, value.parse().unwrap());
+        }
+        let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().unwrap()).collect();
+        resolve(peer.parse().unwrap(), &headers, &trusted)
+    }
+
+    #[test]
+    fn a_stranger_cannot_say_where_he_comes_from() {
+        let forged = [("x-forwarded-for", "127.0.0.1"), ("x-forwarded-proto", "https")];
+        let seen = resolved("203.0.113.9", &forged, &["10.0.0.0/8"]);
+        assert_eq!(seen, ClientAddress { ip: "203.0.113.9".parse().unwrap(), is_secure: false });
+    }
+
+    #[test]
+    fn the_walk_ends_at_the_first_address_that_no_proxy_of_ours_has() {
+        let forwarded =
+            [("x-forwarded-for", "1.1.1.1, 203.0.113.9"), ("x-forwarded-for", "10.0.0.2"), ("x-forwarded-proto", "https")];
+        let seen = resolved("10.0.0.1", &forwarded, &["10.0.0.0/8"]);
+        assert_eq!(seen, ClientAddress { ip: "203.0.113.9".parse().unwrap(), is_secure: true });
+    }
+
+    #[test]
+    fn nonsense_ends_the_walk() {
+        let seen = resolved("10.0.0.1", &[("x-forwarded-for", "1.1.1.1, evil")], &["10.0.0.0/8"]);
+        assert_eq!(seen.ip, "10.0.0.1".parse::<IpAddr>().unwrap());
+    }
+}

@@ -1,0 +1,187 @@
+//! The one error of the JSON interfaces: `{"error":{"code","message","field"?}}` (contract §4, §5).
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use serde_json::json;
+
+use crate::accounts::password::PasswordError;
+use crate::base::db;
+use crate::gate::request_log::Detail;
+
+/// What a caller is told to wait when we are the reason, in seconds.
+pub const RETRY_AFTER_OUTAGE: i64 = 2;
+
+/// A refusal, or our own failure. `detail` goes only to the log.
+#[derive(Debug)]
+pub struct ApiError {
+    code: ApiErrorCode,
+    message: Cow<'static, str>,
+    field: Option<Cow<'static, str>>,
+    retry_after: Option<i64>,
+    challenge: Option<String>,
+    is_upper_case: bool,
+    detail: Option<Detail>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApiErrorCode {
+    BadRequest,
+    Unauthorized,
+    PaymentRequired,
+    Forbidden,
+    InsecureConnection,
+    NotFound,
+    MethodNotAllowed,
+    Conflict,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    ValidationError,
+    RateLimitExceeded,
+    InternalError,
+    Unavailable,
+    // Of the session API, whose callers know these names.
+    InvalidCredentials,
+    RefreshFailed,
+    UserCreationFailed,
+}
+
+impl ApiErrorCode {
+    /// The name and the status it travels with. The only place that pairs them.
+    const fn wire(self) -> (&'static str, StatusCode) {
+        match self {
+            Self::BadRequest => ("bad_request", StatusCode::BAD_REQUEST),
+            Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED),
+            Self::PaymentRequired => ("payment_required", StatusCode::PAYMENT_REQUIRED),
+            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN),
+            Self::InsecureConnection => ("insecure_connection", StatusCode::FORBIDDEN),
+            Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
+            Self::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
+            Self::Conflict => ("conflict", StatusCode::CONFLICT),
+            Self::PayloadTooLarge => ("payload_too_large", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::UnsupportedMediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::ValidationError => ("validation_error", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::RateLimitExceeded => ("rate_limit_exceeded", StatusCode::TOO_MANY_REQUESTS),
+            Self::InternalError => ("internal_error", StatusCode::INTERNAL_SERVER_ERROR),
+            Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::InvalidCredentials => ("INVALID_CREDENTIALS", StatusCode::UNAUTHORIZED),
+            Self::RefreshFailed => ("REFRESH_FAILED", StatusCode::UNAUTHORIZED),
+            Self::UserCreationFailed => ("USER_CREATION_FAILED", StatusCode::CONFLICT),
+        }
+    }
+
+    pub fn because(self, message: impl Into<Cow<'static, str>>) -> ApiError {
+        ApiError {
+            code: self,
+            message: message.into(),
+            field: None,
+            retry_after: None,
+            challenge: None,
+            is_upper_case: false,
+            detail: None,
+        }
+    }
+}
+
+impl ApiError {
+    /// Which field of the request is at fault.
+    #[must_use]
+    pub fn at(self, field: impl Into<Cow<'static, str>>) -> Self {
+        Self { field: Some(field.into()), ..self }
+    }
+
+    /// In seconds.
+    #[must_use]
+    pub fn retry_after(self, seconds: i64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// `WWW-Authenticate` (RFC 6750 §3).
+    #[must_use]
+    pub fn challenge(self, challenge: String) -> Self {
+        Self { challenge: Some(challenge), ..self }
+    }
+
+    /// With its code in capitals, as the session API's callers know them.
+    #[must_use]
+    pub fn upper_case(self) -> Self {
+        Self { is_upper_case: true, ..self }
+    }
+
+    pub fn not_found() -> Self {
+        ApiErrorCode::NotFound.because("There is no such resource")
+    }
+
+    /// Our failure: the caller learns nothing of it, the log learns everything.
+    pub fn internal(error: anyhow::Error) -> Self {
+        let mut answer = ApiErrorCode::InternalError.because("Something went wrong on our side");
+        answer.detail = Some(error.into());
+        answer
+    }
+}
+
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        if db::is_unavailable(&error) {
+            let mut answer = ApiErrorCode::Unavailable
+                .because("The service is temporarily unavailable")
+                .retry_after(RETRY_AFTER_OUTAGE);
+            answer.detail = Some(anyhow::Error::from(error).into());
+            return answer;
+        }
+        Self::internal(error.into())
+    }
+}
+
+/// A database failure inside keeps its meaning.
+impl From<anyhow::Error> for ApiError {
+    fn from(error: anyhow::Error) -> Self {
+        match error.downcast::<sqlx::Error>() {
+            Ok(error) => error.into(),
+            Err(error) => Self::internal(error),
+        }
+    }
+}
+
+impl From<PasswordError> for ApiError {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Busy => ApiErrorCode::Unavailable
+                .because("Too many people are signing in at this moment")
+                .retry_after(RETRY_AFTER_OUTAGE),
+            error @ PasswordError::Failed(_) => Self::internal(error.into()),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (name, status) = self.code.wire();
+        let name = if self.is_upper_case { Cow::Owned(name.to_uppercase()) } else { Cow::Borrowed(name) };
+        let mut error = json!({ "code": name, "message": self.message });
+        if let Some(field) = self.field {
+            error["field"] = field.into();
+        }
+        if let Some(seconds) = self.retry_after {
+            error["retry_after"] = seconds.into();
+        }
+        let no_store = [(header::CACHE_CONTROL, "no-store")];
+        let mut response = (status, no_store, Json(json!({ "error": error }))).into_response();
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(challenge) = self.challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(detail) = self.detail {
+            response.extensions_mut().insert(detail);
+        }
+        response
+    }
+}

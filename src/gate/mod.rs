@@ -1,0 +1,11 @@
+//! What every request passes on its way in: its name in the log, where it comes from, who asks, how often.
+
+pub mod caller;
+pub mod client_address;
+pub mod csrf;
+pub mod error;
+pub mod permission;
+pub mod rate_limit;
+pub mod request_log;
+pub mod session;
+pub mod sign_in;

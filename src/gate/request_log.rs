@@ -1,0 +1,88 @@
+//! One id and one log line for each request. The only place that logs a failure.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::MatchedPath;
+use axum::extract::Request;
+use axum::http::HeaderName;
+use axum::http::HeaderValue;
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::Instrument;
+
+use crate::base::secret::Secret;
+
+pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of the request that is being answered.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
+/// Why we failed, for the operator. Put into a response's extensions by whoever made it.
+#[derive(Debug, Clone)]
+pub struct Detail(pub Arc<anyhow::Error>);
+
+impl From<anyhow::Error> for Detail {
+    fn from(error: anyhow::Error) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
+/// The outermost layer: everything inside belongs to the request's span.
+pub async fn log(mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id(&request);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let method = request.method().clone();
+    // The route, not the path: a path may hold what nobody should read in a log.
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "(none)".to_owned(), |path| path.as_str().to_owned());
+    let span = tracing::info_span!("request", request.id = %id);
+
+    async move {
+        let mut response = next.run(request).await;
+        let status = response.status().as_u16();
+        let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
+        match response.extensions().get::<Detail>() {
+            Some(Detail(error)) => {
+                let cause = chain(error);
+                tracing::error!(%method, route, status, duration_ms, cause, "request failed");
+            }
+            None => tracing::info!(%method, route, status, duration_ms, "request"),
+        }
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(HEADER, value);
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// The caller's own id if it is harmless, so that a log can be followed across machines.
+fn request_id(request: &Request) -> String {
+    let given = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
+    let is_harmless = |id: &&str| {
+        (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    match given.filter(is_harmless) {
+        Some(id) => id.to_owned(),
+        None => Secret::generate("", 20).expose().to_owned(),
+    }
+}
+
+/// The error and all its causes; an error's own text never includes them.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause: Option<&dyn Error> = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}

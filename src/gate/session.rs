@@ -1,0 +1,144 @@
+//! Who is signed in, in a browser.
+
+use axum::extract::FromRequestParts;
+use axum::extract::OptionalFromRequestParts;
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
+use axum::response::Redirect;
+use axum::response::Response;
+use tower_sessions::Session;
+
+use crate::accounts::browser_session::SIGN_IN;
+use crate::accounts::browser_session::SignIn;
+use crate::accounts::user;
+use crate::accounts::user::User;
+use crate::app::App;
+use crate::base::clock::Timestamp;
+use crate::base::ids::BrowserSessionId;
+use crate::base::ids::UserId;
+use crate::gate::client_address::ClientAddress;
+use crate::gate::error::ApiError;
+use crate::organizations::organization;
+use crate::organizations::organization::Organization;
+
+/// Longer ones are cut: they are shown to their owner, nothing more.
+const MAX_USER_AGENT: usize = 300;
+
+/// A person in a browser.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    pub user: User,
+    pub sign_in: SignIn,
+    /// Those that the person belongs to; never empty.
+    pub organizations: Vec<Organization>,
+}
+
+impl SignedIn {
+    /// The organization that pages are about.
+    pub fn organization(&self) -> &Organization {
+        &self.organizations[0]
+    }
+}
+
+/// Nobody is signed in, or we could not find out.
+pub enum NotSignedIn {
+    SignInFirst(String),
+    Failed(anyhow::Error),
+}
+
+impl IntoResponse for NotSignedIn {
+    fn into_response(self) -> Response {
+        match self {
+            Self::SignInFirst(url) => Redirect::to(&url).into_response(),
+            Self::Failed(error) => ApiError::from(error).into_response(),
+        }
+    }
+}
+
+/// Sends a stranger to the sign-in page and, after it, back here.
+impl FromRequestParts<App> for SignedIn {
+    type Rejection = NotSignedIn;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, NotSignedIn> {
+        let found = find(parts, app).await.map_err(NotSignedIn::Failed)?;
+        found.ok_or_else(|| {
+            // Only a page can be come back to: a form would be sent again, empty.
+            let next = match &parts.method {
+                &axum::http::Method::GET => parts.uri.path_and_query().map_or("/", |path| path.as_str()),
+                _ => parts.uri.path(),
+            };
+            NotSignedIn::SignInFirst(sign_in_url(next))
+        })
+    }
+}
+
+impl OptionalFromRequestParts<App> for SignedIn {
+    type Rejection = NotSignedIn;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>, NotSignedIn> {
+        find(parts, app).await.map_err(NotSignedIn::Failed)
+    }
+}
+
+/// `next` is a path of ours.
+pub fn sign_in_url(next: &str) -> String {
+    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+    format!("/login?next={next}")
+}
+
+/// Where a person may be sent after signing in: a path of ours, or else `/`. Browsers read `//host` and `/\host`
+/// as other hosts.
+pub fn safe_next(next: Option<&str>) -> &str {
+    let is_ours = |next: &&str| {
+        next.starts_with('/')
+            && !next.starts_with("//")
+            && !next.contains('\\')
+            && next.len() <= 8192
+            && next.bytes().all(|b| b.is_ascii_graphic())
+    };
+    next.filter(is_ours).unwrap_or("/")
+}
+
+async fn find(parts: &mut Parts, app: &App) -> anyhow::Result<Option<SignedIn>> {
+    let session = parts.extensions.get::<Session>().ok_or_else(|| anyhow::anyhow!("no session layer"))?;
+    let sign_in: Option<SignIn> = session.get(SIGN_IN).await.map_err(unavailable)?;
+    let Some(sign_in) = sign_in else { return Ok(None) };
+    let mut db = app.db.acquire().await?;
+    let Some(user) = user::find(&mut db, sign_in.user_id).await? else { return Ok(None) };
+    let organizations = organization::list_of(&mut db, user.id).await?;
+    if organizations.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(SignedIn { user, sign_in, organizations }))
+}
+
+/// tower-sessions turns a store's error into text; what can go wrong there is the database being away.
+fn unavailable(error: tower_sessions::session::Error) -> anyhow::Error {
+    sqlx::Error::Io(std::io::Error::other(error.to_string())).into()
+}
+
+/// Begins a session for a person who has just proved who they are. The session's id changes, so that one
+/// planted before is worth nothing.
+pub async fn begin(
+    session: &Session,
+    user: UserId,
+    address: ClientAddress,
+    user_agent: &str,
+    now: Timestamp,
+) -> anyhow::Result<SignIn> {
+    let sign_in = SignIn {
+        session_id: BrowserSessionId::new(now),
+        user_id: user,
+        at: now,
+        address: address.to_string(),
+        user_agent: user_agent.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect(),
+    };
+    session.cycle_id().await.map_err(unavailable)?;
+    session.insert(SIGN_IN, &sign_in).await.map_err(unavailable)?;
+    Ok(sign_in)
+}
+
+/// Ends the session, here and in the database.
+pub async fn end(session: &Session) -> anyhow::Result<()> {
+    session.flush().await.map_err(unavailable)
+}

@@ -1,0 +1,141 @@
+//! Signing in and signing up: one set of rules for the pages and for the session API.
+
+use chrono::TimeDelta;
+use sqlx::Connection;
+
+use crate::accounts::email;
+use crate::accounts::password;
+use crate::accounts::password::Outcome;
+use crate::accounts::password::PasswordError;
+use crate::accounts::throttle;
+use crate::accounts::throttle::Subject;
+use crate::accounts::user;
+use crate::accounts::user::User;
+use crate::app::App;
+use crate::base::secret::Secret;
+use crate::gate::client_address::ClientAddress;
+use crate::organizations::member;
+use crate::organizations::member::Role;
+use crate::organizations::organization;
+use crate::organizations::organization::Beginning;
+use crate::organizations::organization::Organization;
+
+/// What came of an attempt to sign in.
+#[derive(Debug)]
+pub enum Authenticated {
+    Yes(User),
+    /// The address or the password is wrong; which of them stays unsaid.
+    No,
+    /// Too many failures: the attempt was not looked at.
+    Wait(TimeDelta),
+    /// Too many others are signing in.
+    Busy,
+}
+
+/// Takes as long for an unknown address as for a known one.
+pub async fn authenticate(
+    app: &App,
+    email: &str,
+    password: Secret,
+    address: ClientAddress,
+) -> anyhow::Result<Authenticated> {
+    let now = app.clock.now();
+    let email = email.trim();
+    let address = address.to_string();
+    let subjects = [Subject::Account(email), Subject::Address(&address)];
+    // The connection goes back to the pool before the password is checked: that may take its time.
+    let stored = {
+        let mut db = app.db.acquire().await?;
+        if let Some(wait) = throttle::wait(&mut db, subjects, now).await? {
+            return Ok(Authenticated::Wait(wait));
+        }
+        user::find_by_email(&mut db, email).await?
+    };
+    let (user, hash) = stored.unzip();
+    let outcome = match app.passwords.check(password, hash).await {
+        Ok(outcome) => outcome,
+        Err(PasswordError::Busy) => return Ok(Authenticated::Busy),
+        Err(error) => return Err(error.into()),
+    };
+    let mut db = app.db.acquire().await?;
+    let (Some(user), Outcome::Right | Outcome::RightAndRehashed(_)) = (user, &outcome) else {
+        throttle::record_failure(&mut db, subjects, now).await?;
+        return Ok(Authenticated::No);
+    };
+    if let Outcome::RightAndRehashed(hash) = outcome {
+        user::set_password(&mut db, user.id, &hash).await?;
+    }
+    throttle::forget(&mut db, subjects[0]).await?;
+    Ok(Authenticated::Yes(user))
+}
+
+/// What came of an attempt to sign up.
+#[derive(Debug)]
+pub enum Registered {
+    Yes(User, Organization),
+    AddressTaken,
+    Invalid {
+        field: RegistrationField,
+        message: String,
+    },
+    Busy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegistrationField {
+    Email,
+    Password,
+    OrganizationName,
+}
+
+/// A person and their organization, of which they are the owner: both or neither.
+pub async fn register(
+    app: &App,
+    email: &str,
+    password: Secret,
+    organization_name: &str,
+) -> anyhow::Result<Registered> {
+    let invalid = |field, message: &str| Registered::Invalid { field, message: message.to_owned() };
+    let Some(email) = email::parse(email) else {
+        return Ok(invalid(RegistrationField::Email, "This is not an e-mail address"));
+    };
+    if let Err(message) = check_password(&password) {
+        return Ok(invalid(RegistrationField::Password, &message));
+    }
+    let Some(name) = organization::parse_name(organization_name) else {
+        return Ok(invalid(RegistrationField::OrganizationName, "A name has 1 to 100 characters"));
+    };
+    let hash = match app.passwords.hash(password).await {
+        Ok(hash) => hash,
+        Err(PasswordError::Busy) => return Ok(Registered::Busy),
+        Err(error) => return Err(error.into()),
+    };
+    let now = app.clock.now();
+    let mut connection = app.db.acquire().await?;
+    let mut tx = connection.begin().await?;
+    let Some(user) = user::create(&mut tx, email, &hash, now).await? else {
+        return Ok(Registered::AddressTaken);
+    };
+    let beginning = Beginning {
+        plan: &app.config.new_organization_plan,
+        credits_cents: app.config.new_organization_credits_cents,
+    };
+    let id = organization::create(&mut tx, name, beginning, now).await?;
+    member::add(&mut tx, id, user.id, Role::Owner, now).await?;
+    let organization = organization::find(&mut tx, id).await?;
+    tx.commit().await?;
+    let organization = organization.ok_or_else(|| anyhow::anyhow!("a new organization was not found"))?;
+    Ok(Registered::Yes(user, organization))
+}
+
+/// What a new password must be like; the text is for the person.
+pub fn check_password(password: &Secret) -> Result<(), String> {
+    let text = password.expose();
+    if text.chars().count() < password::MIN_LENGTH {
+        return Err(format!("A password has at least {} characters", password::MIN_LENGTH));
+    }
+    if text.len() > password::MAX_LENGTH {
+        return Err(format!("A password has at most {} bytes", password::MAX_LENGTH));
+    }
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! Access tokens: JWTs as RFC 9068 describes them. No row is written for one; the grant that it names is
+//! looked at when it is used, so that a revocation counts at once.
+
+use chrono::DateTime;
+use serde::Deserialize;
+use serde::Serialize;
+use sqlx::PgConnection;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::ClientId;
+use crate::base::ids::GrantId;
+use crate::base::ids::OrganizationId;
+use crate::base::ids::TokenId;
+use crate::base::ids::UserId;
+use crate::base::secret::Secret;
+use crate::clients::client::Client;
+use crate::organizations::organization::Organization;
+use crate::organizations::organization::OrganizationRow;
+use crate::scopes::Scopes;
+use crate::signing::jwt;
+use crate::signing::keyring::Keys;
+
+/// RFC 9068 §2.1.
+pub const TYPE: &str = "at+jwt";
+
+/// RFC 9068 §2.2, and `org` and `grant` of ours.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Claims {
+    pub iss: String,
+    /// The person, or the client itself where no person is involved (RFC 9068 §2.2).
+    pub sub: String,
+    pub aud: Audience,
+    pub exp: i64,
+    pub iat: i64,
+    pub jti: TokenId,
+    pub client_id: ClientId,
+    /// Space-separated.
+    pub scope: String,
+    pub org: OrganizationId,
+    /// Absent where no person is involved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantId>,
+}
+
+/// `aud`: one string, or several (RFC 7519 §4.1.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Audience {
+    /// The resources that were asked for, or else this server's own API.
+    pub fn of(resources: &[String], issuer: &str) -> Self {
+        match resources {
+            [] => Self::One(issuer.to_owned()),
+            [one] => Self::One(one.clone()),
+            several => Self::Several(several.to_vec()),
+        }
+    }
+
+    pub fn includes(&self, resource: &str) -> bool {
+        match self {
+            Self::One(one) => one == resource,
+            Self::Several(several) => several.iter().any(|one| one == resource),
+        }
+    }
+}
+
+/// For whom a token is made.
+#[derive(Debug, Clone, Copy)]
+pub enum Holder {
+    /// A client on its own account (RFC 6749 §4.4).
+    Client(OrganizationId),
+    /// A client with a person's grant.
+    Grant { id: GrantId, user: UserId, organization: OrganizationId },
+}
+
+/// Makes a token that lives as long as the client's registration says.
+pub fn mint(
+    keys: &Keys,
+    issuer: &str,
+    client: &Client,
+    (holder, scopes, resources): (Holder, &Scopes, &[String]),
+    now: Timestamp,
+) -> anyhow::Result<Secret> {
+    let (sub, org, grant) = match holder {
+        Holder::Client(organization) => (client.id.to_string(), organization, None),
+        Holder::Grant { id, user, organization } => (user.to_string(), organization, Some(id)),
+    };
+    let claims = Claims {
+        iss: issuer.to_owned(),
+        sub,
+        aud: Audience::of(resources, issuer),
+        exp: (now + client.registration.lifetimes.access_token).timestamp(),
+        iat: now.timestamp(),
+        jti: TokenId::new(now),
+        client_id: client.id,
+        scope: scopes.to_string(),
+        org,
+        grant,
+    };
+    jwt::sign(keys, TYPE, &claims, now)
+}
+
+/// The claims of a token of ours that has not run out. Says nothing of revocation: see [`find_live`].
+pub fn read(keys: &Keys, issuer: &str, token: &str, now: Timestamp) -> Option<Claims> {
+    let claims: Claims = jwt::verify(keys, TYPE, token, now)?;
+    (claims.iss == issuer && now.timestamp() < claims.exp).then_some(claims)
+}
+
+/// A token that may be used now.
+#[derive(Debug)]
+pub struct LiveToken {
+    pub claims: Claims,
+    pub scopes: Scopes,
+    pub client_name: String,
+    pub user: Option<(UserId, String)>,
+    pub organization: Organization,
+}
+
+/// Whether the token still counts: its grant lives, its client is enabled, it was not revoked alone.
+pub async fn find_live(
+    db: &mut PgConnection,
+    claims: Claims,
+    now: Timestamp,
+) -> sqlx::Result<Option<LiveToken>> {
+    let Ok(scopes) = Scopes::parse(&claims.scope) else { return Ok(None) };
+    let row = sqlx::query!(
+        r#"
+        select c.name as client_name, u.id as "user_id?: UserId", u.email as "email?",
+               o.id as "organization_id: OrganizationId", o.number, o.name, o.plan, p.requests_per_hour,
+               p.requests_per_minute, p.has_oauth_apps, o.credits_cents, o.created_at
+          from clients c
+          join organizations o on o.id = $2
+          join plans p on p.name = o.plan
+          left join grants g on g.id = $3 and g.client_id = c.id
+          left join users u on u.id = g.user_id
+         where c.id = $1
+           and c.disabled_at is null
+           and ($3::uuid is null or (g.revoked_at is null and g.expires_at > $5 and u.id is not null))
+           and not exists (select from revoked_access_tokens r where r.jti = $4)
+        "#,
+        claims.client_id as ClientId,
+        claims.org as OrganizationId,
+        claims.grant as Option<GrantId>,
+        claims.jti as TokenId,
+        now,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| LiveToken {
+        claims,
+        scopes,
+        client_name: row.client_name,
+        user: row.user_id.zip(row.email),
+        organization: Organization::from(OrganizationRow {
+            organization_id: row.organization_id,
+            number: row.number,
+            name: row.name,
+            plan: row.plan,
+            requests_per_hour: row.requests_per_hour,
+            requests_per_minute: row.requests_per_minute,
+            has_oauth_apps: row.has_oauth_apps,
+            credits_cents: row.credits_cents,
+            created_at: row.created_at,
+        }),
+    }))
+}
+
+/// Revokes one token and leaves its grant (RFC 7009 §2.1). The row goes when the token would have run out.
+pub async fn revoke(db: &mut PgConnection, claims: &Claims) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into revoked_access_tokens (jti, expires_at) values ($1, $2) on conflict (jti) do nothing",
+        claims.jti as TokenId,
+        DateTime::from_timestamp(claims.exp, 0).unwrap_or_default(),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+pub async fn delete_expired(db: &mut PgConnection, now: Timestamp) -> sqlx::Result<()> {
+    sqlx::query!("delete from revoked_access_tokens where expires_at < $1", now).execute(db).await?;
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! Codes and refresh tokens: the generations of a grant.
+//!
+//! The row holds which generation was issued last. Presenting that one moves the row on; presenting the one
+//! before, soon, is a client that lost our answer, and gets the same successor; anything else is a copy in
+//! other hands, and ends the grant (RFC 9700 §4.14.2).
+
+use sqlx::PgConnection;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::ClientId;
+use crate::base::ids::GrantId;
+use crate::base::ids::OrganizationId;
+use crate::base::ids::UserId;
+use crate::base::secret::Secret;
+use crate::clients::registration::Lifetimes;
+use crate::scopes::Scopes;
+use crate::signing::derived;
+use crate::signing::derived::Derived;
+use crate::signing::derived::Kind;
+use crate::signing::derived::Verdict;
+use crate::signing::keyring::Keys;
+
+/// A code is exchanged at once, by a program (RFC 6749 §4.1.2 allows ten minutes at most).
+pub const CODE_LIFETIME: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
+
+/// A grant as a code or refresh token finds it.
+#[derive(Debug, Clone)]
+pub struct PresentedGrant {
+    pub id: GrantId,
+    pub organization_id: OrganizationId,
+    pub client_id: ClientId,
+    pub user_id: UserId,
+    pub scopes: Scopes,
+    pub resources: Vec<String>,
+    pub redirect_uri: String,
+    pub redirect_uri_asked: bool,
+    pub code_challenge: Option<String>,
+    pub generation: i32,
+    pub token_key: i16,
+    pub rotated_at: Timestamp,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl PresentedGrant {
+    /// What it means that a client presents `generation` now. A code is never retried: the browser has seen it.
+    pub fn judge(&self, generation: i32, lifetimes: &Lifetimes, now: Timestamp) -> Verdict {
+        let window = if generation == 0 { chrono::TimeDelta::zero() } else { lifetimes.retry_window };
+        derived::judge(generation, self.generation, self.rotated_at, window, now)
+    }
+
+    /// Until when the token that was issued last may be presented.
+    pub fn presentable_until(&self, lifetimes: &Lifetimes) -> Timestamp {
+        let idle = if self.generation == 0 { CODE_LIFETIME } else { lifetimes.refresh_token_idle };
+        (self.rotated_at + idle).min(self.expires_at)
+    }
+
+    /// The token of the generation that was issued last; `None` if its key was taken out of the ring.
+    pub fn token(&self, keys: &Keys) -> Option<Secret> {
+        let kind = if self.generation == 0 { Kind::Code } else { Kind::Refresh };
+        keys.derive(self.token_key, kind, Derived { id: self.id.to_bytes(), generation: self.generation })
+    }
+}
+
+/// The grant that a token of ours names and which of its generations the token is; `None` for a token that we
+/// did not derive, or whose grant is gone.
+pub async fn find(
+    db: &mut PgConnection,
+    keys: &Keys,
+    kind: Kind,
+    token: &str,
+) -> sqlx::Result<Option<(PresentedGrant, i32)>> {
+    let Some(derived) = derived::read(keys, kind, token) else { return Ok(None) };
+    let grant = find_by_id(db, GrantId::from_bytes(derived.id)).await?;
+    Ok(grant.map(|grant| (grant, derived.generation)))
+}
+
+pub async fn find_by_id(db: &mut PgConnection, id: GrantId) -> sqlx::Result<Option<PresentedGrant>> {
+    sqlx::query_as!(
+        PresentedGrant,
+        r#"
+        select id as "id: GrantId", organization_id as "organization_id: OrganizationId",
+               client_id as "client_id: ClientId", user_id as "user_id: UserId", scopes as "scopes: Scopes",
+               resources, redirect_uri, redirect_uri_asked, code_challenge, generation, token_key, rotated_at,
+               created_at, expires_at, revoked_at
+          from grants
+         where id = $1
+        "#,
+        id as GrantId,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Moves the row on by one, if it still stands where it was read. `None` if another request was faster:
+/// then the row is to be read and judged again.
+pub async fn move_on(
+    db: &mut PgConnection,
+    grant: &PresentedGrant,
+    token_key: i16,
+    now: Timestamp,
+) -> sqlx::Result<Option<PresentedGrant>> {
+    let done = sqlx::query!(
+        r#"
+        update grants
+           set generation = generation + 1, token_key = $3, rotated_at = $4, last_used_at = $4
+         where id = $1
+           and generation = $2
+           and revoked_at is null
+        "#,
+        grant.id as GrantId,
+        grant.generation,
+        token_key,
+        now,
+    )
+    .execute(db)
+    .await?;
+    if done.rows_affected() == 0 {
+        return Ok(None);
+    }
+    Ok(Some(PresentedGrant {
+        generation: grant.generation + 1,
+        token_key,
+        rotated_at: now,
+        ..grant.clone()
+    }))
+}
+
+/// Ends the grant with all its tokens, whoever's it is.
+pub async fn revoke(db: &mut PgConnection, id: GrantId, because: &str, now: Timestamp) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update grants set revoked_at = $2, revoked_because = $3 where id = $1 and revoked_at is null",
+        id as GrantId,
+        now,
+        because,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}

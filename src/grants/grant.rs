@@ -1,0 +1,257 @@
+//! A grant: one person's consent to one client inside one organization.
+
+use sqlx::PgConnection;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::ClientId;
+use crate::base::ids::GrantId;
+use crate::base::ids::OrganizationId;
+use crate::base::ids::UserId;
+use crate::scopes::Scopes;
+
+/// What a person has just agreed to.
+#[derive(Debug)]
+pub struct NewGrant<'a> {
+    pub organization: OrganizationId,
+    pub client: ClientId,
+    pub user: UserId,
+    pub scopes: &'a Scopes,
+    /// RFC 8707; empty: this server's own API.
+    pub resources: &'a [String],
+    pub redirect_uri: &'a str,
+    /// Whether the request named it; then the exchange must too (RFC 6749 §4.1.3).
+    pub redirect_uri_asked: bool,
+    /// S256 (RFC 7636 §4.2).
+    pub code_challenge: Option<&'a str>,
+    pub expires_at: Timestamp,
+    /// Which key derives its code.
+    pub token_key: i16,
+}
+
+/// At generation 0: a code may be derived.
+pub async fn create(db: &mut PgConnection, new: &NewGrant<'_>, now: Timestamp) -> sqlx::Result<GrantId> {
+    let id = GrantId::new(now);
+    sqlx::query!(
+        r#"
+        insert into grants
+               (id, organization_id, client_id, user_id, scopes, resources, redirect_uri, redirect_uri_asked,
+                code_challenge, generation, token_key, rotated_at, created_at, expires_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $11, $12)
+        "#,
+        id as GrantId,
+        new.organization as OrganizationId,
+        new.client as ClientId,
+        new.user as UserId,
+        new.scopes as &Scopes,
+        new.resources,
+        new.redirect_uri,
+        new.redirect_uri_asked,
+        new.code_challenge,
+        new.token_key,
+        now,
+        new.expires_at,
+    )
+    .execute(db)
+    .await?;
+    Ok(id)
+}
+
+/// A consent given before, as the consent page wants to know it.
+#[derive(Debug, Clone)]
+pub struct EarlierConsent {
+    pub scopes: Scopes,
+    pub resources: Vec<String>,
+    pub created_at: Timestamp,
+}
+
+impl EarlierConsent {
+    /// Whether a request for this need not be put to the person again.
+    pub fn covers(&self, scopes: &Scopes, resources: &[String]) -> bool {
+        scopes.is_subset_of(&self.scopes)
+            && resources.iter().all(|resource| self.resources.contains(resource))
+            && resources.is_empty() == self.resources.is_empty()
+    }
+}
+
+/// The consents of a person to a client in an organization that still count, the newest first.
+pub async fn earlier_consents(
+    db: &mut PgConnection,
+    (user, client, organization): (UserId, ClientId, OrganizationId),
+    now: Timestamp,
+) -> sqlx::Result<Vec<EarlierConsent>> {
+    sqlx::query_as!(
+        EarlierConsent,
+        r#"
+        select scopes as "scopes: Scopes", resources, created_at
+          from grants
+         where user_id = $1
+           and client_id = $2
+           and organization_id = $3
+           and revoked_at is null
+           and expires_at > $4
+         order by id desc
+         limit 20
+        "#,
+        user as UserId,
+        client as ClientId,
+        organization as OrganizationId,
+        now,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// A grant as its person, or its organization's admin, sees it.
+#[derive(Debug)]
+pub struct GrantSummary {
+    pub id: GrantId,
+    pub client_id: ClientId,
+    pub client_name: String,
+    pub client_logo_url: Option<String>,
+    pub publisher: String,
+    pub is_reviewed: bool,
+    pub organization_id: OrganizationId,
+    pub organization_name: String,
+    pub user_id: UserId,
+    pub user_email: String,
+    pub scopes: Scopes,
+    pub resources: Vec<String>,
+    pub created_at: Timestamp,
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// Whose grants are listed.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose {
+    Person(UserId),
+    Organization(OrganizationId),
+}
+
+/// The live ones, the newest first, at most `limit`, those older than `before`.
+pub async fn list(
+    db: &mut PgConnection,
+    whose: Whose,
+    (before, limit): (Option<GrantId>, i64),
+    now: Timestamp,
+) -> sqlx::Result<Vec<GrantSummary>> {
+    let (user, organization) = match whose {
+        Whose::Person(user) => (Some(user), None),
+        Whose::Organization(organization) => (None, Some(organization)),
+    };
+    sqlx::query_as!(
+        GrantSummary,
+        r#"
+        select g.id as "id: GrantId", g.client_id as "client_id: ClientId", c.name as client_name,
+               c.logo_url as client_logo_url, p.name as publisher, c.is_reviewed,
+               g.organization_id as "organization_id: OrganizationId", o.name as organization_name,
+               g.user_id as "user_id: UserId", u.email as user_email, g.scopes as "scopes: Scopes",
+               g.resources, g.created_at, g.last_used_at
+          from grants g
+          join clients c on c.id = g.client_id
+          join organizations p on p.id = c.organization_id
+          join organizations o on o.id = g.organization_id
+          join users u on u.id = g.user_id
+         where ($1::uuid is null or g.user_id = $1)
+           and ($2::uuid is null or g.organization_id = $2)
+           and ($3::uuid is null or g.id < $3)
+           and g.revoked_at is null
+           and g.expires_at > $4
+         order by g.id desc
+         limit $5
+        "#,
+        user as Option<UserId>,
+        organization as Option<OrganizationId>,
+        before as Option<GrantId>,
+        now,
+        limit,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Every code, refresh token and access token under it is dead at once. `false` if `whose` has no such live
+/// grant.
+pub async fn revoke(
+    db: &mut PgConnection,
+    whose: Whose,
+    id: GrantId,
+    because: &str,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    let (user, organization) = match whose {
+        Whose::Person(user) => (Some(user), None),
+        Whose::Organization(organization) => (None, Some(organization)),
+    };
+    let done = sqlx::query!(
+        r#"
+        update grants
+           set revoked_at = $4, revoked_because = $5
+         where id = $1
+           and ($2::uuid is null or user_id = $2)
+           and ($3::uuid is null or organization_id = $3)
+           and revoked_at is null
+        "#,
+        id as GrantId,
+        user as Option<UserId>,
+        organization as Option<OrganizationId>,
+        now,
+        because,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Takes back all that a person gave to a client, in every organization and on every device.
+pub async fn revoke_all(
+    db: &mut PgConnection,
+    user: UserId,
+    client: ClientId,
+    because: &str,
+    now: Timestamp,
+) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        r#"
+        update grants
+           set revoked_at = $3, revoked_because = $4
+         where user_id = $1
+           and client_id = $2
+           and revoked_at is null
+        "#,
+        user as UserId,
+        client as ClientId,
+        now,
+        because,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Removes grants whose tokens can never come back, a day after; but of those that a person never took back
+/// the newest stays, because it remembers the consent.
+pub async fn delete_dead(db: &mut PgConnection, now: Timestamp) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        r#"
+        delete from grants g
+         using clients c
+         where c.id = g.client_id
+           and (   g.expires_at < $1
+                or g.revoked_at < $1
+                or (    g.rotated_at < $1 - case when g.generation = 0
+                                                   or not c.grant_types @> '{refresh_token}'
+                                                 then interval '1 day'
+                                                 else make_interval(secs => c.refresh_token_idle_seconds) end
+                    and exists (select from grants newer
+                                 where newer.user_id = g.user_id
+                                   and newer.client_id = g.client_id
+                                   and newer.organization_id = g.organization_id
+                                   and newer.revoked_at is null
+                                   and newer.id > g.id)))
+        "#,
+        now - chrono::TimeDelta::days(1),
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}

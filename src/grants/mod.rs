@@ -1,0 +1,10 @@
+//! What a client has been given: a person's consent, the code and refresh tokens that follow from it, and
+//! access tokens.
+//!
+//! One row a grant, and none a token. The code and the refresh tokens of a grant are its generations
+//! ([`generation`]): derived from the row, moved on by one statement. Access tokens are signed ([`access_token`])
+//! and name their grant, whose row is looked at when they are used: so a revocation counts at once.
+
+pub mod access_token;
+pub mod generation;
+pub mod grant;

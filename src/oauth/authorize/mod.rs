@@ -1,0 +1,296 @@
+//! `/oauth/authorize` (RFC 6749 §3.1): asks a person on behalf of an app, and sends the answer to the app.
+//!
+//! Nothing is stored before the person has agreed: the request stays in the query of the URL, from the first
+//! visit over the sign-in to the posted decision, and is checked each time anew.
+
+mod request;
+mod response;
+
+use axum::extract::OptionalFromRequestParts;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
+use axum::response::Redirect;
+use axum::response::Response;
+use sqlx::PgConnection;
+
+use crate::app::App;
+use crate::base::clock::Timestamp;
+use crate::gate::csrf;
+use crate::gate::csrf::Csrf;
+use crate::gate::request_log::RequestId;
+use crate::gate::session::SignedIn;
+use crate::gate::session::sign_in_url;
+use crate::grants::grant;
+use crate::grants::grant::EarlierConsent;
+use crate::grants::grant::NewGrant;
+use crate::grants::generation;
+use crate::oauth::authorize::request::AuthorizeRequest;
+use crate::oauth::authorize::request::Prompt;
+use crate::oauth::authorize::request::Stop;
+use crate::oauth::authorize::response::denied;
+use crate::oauth::authorize::response::granted;
+use crate::oauth::error::ErrorCode;
+use crate::oauth::error::OAuthError;
+use crate::oauth::params::Params;
+use crate::organizations::organization::Organization;
+use crate::pages::authorize_error::AuthorizeError;
+use crate::pages::authorize_error::Mismatch;
+use crate::pages::consent;
+use crate::pages::error::PageError;
+use crate::pages::page::Page;
+use crate::scopes::Scopes;
+
+/// A request that would make a longer URL than browsers and proxies carry.
+const MAX_QUERY: usize = 8 * 1024;
+
+/// Shows the consent page, or answers at once where nothing needs to be asked.
+pub async fn get(State(app): State<App>, request: Request) -> Response {
+    let (mut parts, _) = request.into_parts();
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    match ask(&app, &mut parts, &query).await {
+        Ok(response) => response,
+        Err(stop) => stopped(&app, &parts, stop),
+    }
+}
+
+/// The person's decision; or an authorization request sent as a form, which starts over as a visit: it may
+/// come from another site, and then without the session's cookie.
+pub async fn post(State(app): State<App>, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let request = Request::from_parts(parts.clone(), body);
+    let form = match Params::read(request, &app).await {
+        Ok(form) => form,
+        Err(error) => return stopped(&app, &parts, Stop::Malformed(error)),
+    };
+    if form.all("decision").next().is_none() {
+        let query = form.to_query(&[]);
+        if query.len() > MAX_QUERY {
+            let error = ErrorCode::TooLarge.because("the request is too large");
+            return stopped(&app, &parts, Stop::Malformed(error));
+        }
+        return Redirect::to(&format!("/oauth/authorize?{query}")).into_response();
+    }
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    match decide(&app, &mut parts, &query, &form).await {
+        Ok(response) => response,
+        Err(stop) => stopped(&app, &parts, stop),
+    }
+}
+
+fn stopped(app: &App, parts: &Parts, stop: Stop) -> Response {
+    match stop {
+        Stop::Malformed(error) => {
+            let status = error.code.status();
+            let page = shown(parts, "The app sent a request that cannot be read", error.description.into_owned());
+            Page::new(page).status(status).into_response()
+        }
+        Stop::UnknownClient => {
+            let description = "client_id is unknown, or the client is disabled".to_owned();
+            let page = shown(parts, "This app is not registered here", description);
+            Page::new(page).status(StatusCode::BAD_REQUEST).into_response()
+        }
+        Stop::RedirectUriMismatch { client, asked } => {
+            let registration = client.registration;
+            let description = "redirect_uri is not one that the client registered".to_owned();
+            let page = AuthorizeError {
+                app: Some(registration.name),
+                mismatch: Some(Mismatch::new(&asked, &registration.redirect_uris)),
+                ..shown(parts, "The app wants to send you where it never said it would", description)
+            };
+            Page::new(page).status(StatusCode::BAD_REQUEST).into_response()
+        }
+        Stop::RedirectUriMissing { client } => {
+            let description = "redirect_uri is missing, and the client registered several".to_owned();
+            let page = AuthorizeError {
+                app: Some(client.registration.name),
+                ..shown(parts, "The app did not say where to send you", description)
+            };
+            Page::new(page).status(StatusCode::BAD_REQUEST).into_response()
+        }
+        Stop::Failed(error) => PageError::from(error).into_response(),
+        Stop::Answer { error, redirect_uri, state } => {
+            denied(&app.config.links, &redirect_uri, state.as_deref(), error)
+        }
+        Stop::Elsewhere(response) => response,
+    }
+}
+
+/// What a person sees of a request that must not be answered to the app.
+fn shown(parts: &Parts, sentence: &str, description: String) -> AuthorizeError {
+    let request_id = parts.extensions.get::<RequestId>().map(|RequestId(id)| id.clone());
+    AuthorizeError {
+        title: "This app cannot be connected",
+        sentence: format!("{sentence}."),
+        description,
+        app: None,
+        mismatch: None,
+        code: "invalid_request",
+        request_id: request_id.unwrap_or_default(),
+    }
+}
+
+/// Everything up to the question: the request is good, the person signed in, and freshly enough.
+struct Asked {
+    request: AuthorizeRequest,
+    signed_in: SignedIn,
+    now: Timestamp,
+}
+
+async fn prepare(app: &App, parts: &mut Parts, query: &str) -> Result<Asked, Stop> {
+    if query.len() > MAX_QUERY {
+        return Err(Stop::Malformed(ErrorCode::TooLarge.because("the request is too large")));
+    }
+    let params = Params::parse(query.as_bytes()).map_err(Stop::Malformed)?;
+    let now = app.clock.now();
+    let request = AuthorizeRequest::read(app, &params, now).await?;
+    let signed_in = <SignedIn as OptionalFromRequestParts<App>>::from_request_parts(parts, app)
+        .await
+        .map_err(|failure| Stop::Elsewhere(failure.into_response()))?;
+    let is_fresh = |signed_in: &SignedIn| {
+        let is_young = request.max_age.is_none_or(|age| now - signed_in.sign_in.at <= age);
+        is_young && !request.prompts.contains(&Prompt::Login)
+    };
+    match signed_in.filter(is_fresh) {
+        Some(signed_in) => Ok(Asked { request, signed_in, now }),
+        None if request.prompts.contains(&Prompt::None) => {
+            Err(request.answer(ErrorCode::LoginRequired.because("the person is not signed in")))
+        }
+        None => {
+            // Without `prompt=login`, which the sign-in will have fulfilled.
+            let next = format!("/oauth/authorize?{}", request.query_after_sign_in(&params));
+            Err(Stop::Elsewhere(Redirect::to(&sign_in_url(&next)).into_response()))
+        }
+    }
+}
+
+async fn ask(app: &App, parts: &mut Parts, query: &str) -> Result<Response, Stop> {
+    let Asked { request, signed_in, now } = prepare(app, parts, query).await?;
+    let mut db = app.db.acquire().await.map_err(Stop::from_sqlx)?;
+    let consents = consents(&mut db, &request, &signed_in, now).await?;
+    let must_ask = request.prompts.contains(&Prompt::Consent);
+    let covering = consents.iter().find(|(_, earlier)| {
+        earlier.iter().any(|consent| consent.covers(&request.scopes, &request.resources))
+    });
+    if let (Some((organization, _)), false) = (covering, must_ask) {
+        return grant_to(app, &mut db, &request, &signed_in, (organization, &request.scopes), now).await;
+    }
+    if request.prompts.contains(&Prompt::None) {
+        return Err(request.answer(ErrorCode::ConsentRequired.because("the person has to be asked")));
+    }
+    // The organization that is offered first is the one whose history is told.
+    let earlier = consents.into_iter().next().map(|(_, earlier)| earlier).unwrap_or_default();
+    let asked = consent::Asked {
+        client: &request.client,
+        signed_in: &signed_in,
+        scopes: &request.scopes,
+        resources: &request.resources,
+        redirect_uri: &request.redirect_uri,
+        earlier: &earlier,
+        action: format!("/oauth/authorize?{query}"),
+        now,
+    };
+    let csrf = csrf(app, parts).await;
+    Ok(consent::page(app, &csrf, asked).into_response())
+}
+
+async fn decide(app: &App, parts: &mut Parts, query: &str, form: &Params) -> Result<Response, Stop> {
+    let Asked { request, signed_in, now } = prepare(app, parts, query).await?;
+    check_csrf(app, parts, form).await?;
+    let one = |name| form.optional(name).map_err(Stop::Malformed);
+    let ticked = Scopes::from_names(form.all("scope"))
+        .map_err(|_| Stop::Malformed(ErrorCode::InvalidRequest.because("scope is malformed")))?;
+    let scopes = match one("decision")? {
+        Some("approve") => request.granted(&ticked),
+        Some("deny") => Scopes::default(),
+        _ => return Err(Stop::Malformed(ErrorCode::InvalidRequest.because("decision is unknown"))),
+    };
+    if scopes.is_empty() {
+        return Err(request.answer(ErrorCode::AccessDenied.because("the person refused")));
+    }
+    let organization = match one("organization")? {
+        None => Some(signed_in.organization()),
+        Some(id) => {
+            signed_in.organizations.iter().find(|organization| organization.id.to_string() == id)
+        }
+    };
+    let Some(organization) = organization else {
+        return Err(Stop::Malformed(ErrorCode::InvalidRequest.because("organization is not one of yours")));
+    };
+    let mut db = app.db.acquire().await.map_err(Stop::from_sqlx)?;
+    grant_to(app, &mut db, &request, &signed_in, (organization, &scopes), now).await
+}
+
+/// What the person gave to the client before, by organization.
+async fn consents<'a>(
+    db: &mut PgConnection,
+    request: &AuthorizeRequest,
+    signed_in: &'a SignedIn,
+    now: Timestamp,
+) -> Result<Vec<(&'a Organization, Vec<EarlierConsent>)>, Stop> {
+    let mut found = Vec::new();
+    for organization in &signed_in.organizations {
+        let key = (signed_in.user.id, request.client.id, organization.id);
+        found.push((organization, grant::earlier_consents(db, key, now).await.map_err(Stop::from_sqlx)?));
+    }
+    Ok(found)
+}
+
+/// Writes the grant and sends its code to the client (RFC 6749 §4.1.2).
+async fn grant_to(
+    app: &App,
+    db: &mut PgConnection,
+    request: &AuthorizeRequest,
+    signed_in: &SignedIn,
+    (organization, scopes): (&Organization, &Scopes),
+    now: Timestamp,
+) -> Result<Response, Stop> {
+    let keys = app.keys.current();
+    let new = NewGrant {
+        organization: organization.id,
+        client: request.client.id,
+        user: signed_in.user.id,
+        scopes,
+        resources: &request.resources,
+        redirect_uri: &request.redirect_uri,
+        redirect_uri_asked: request.redirect_uri_asked,
+        code_challenge: request.code_challenge.as_deref(),
+        expires_at: now + request.client.registration.lifetimes.refresh_token_max,
+        token_key: keys.newest_token_key(),
+    };
+    let id = grant::create(db, &new, now).await.map_err(Stop::from_sqlx)?;
+    let grant = generation::find_by_id(db, id).await.map_err(Stop::from_sqlx)?;
+    let code = grant.and_then(|grant| grant.token(&keys));
+    let code = code.ok_or_else(|| Stop::Failed(anyhow::anyhow!("a new grant has no code")))?;
+    Ok(granted(&app.config.links, &request.redirect_uri, request.state.as_deref(), &code))
+}
+
+async fn csrf(app: &App, parts: &mut Parts) -> Csrf {
+    let Ok(csrf) = <Csrf as axum::extract::FromRequestParts<App>>::from_request_parts(parts, app).await;
+    csrf
+}
+
+async fn check_csrf(app: &App, parts: &mut Parts, form: &Params) -> Result<(), Stop> {
+    let headers: &HeaderMap = &parts.headers;
+    let is_foreign = csrf::comes_from_elsewhere(headers, &app.config.links.origin());
+    let token = form.optional("csrf").map_err(Stop::Malformed)?.unwrap_or_default();
+    if is_foreign || !csrf(app, parts).await.accepts(token) {
+        return Err(Stop::Elsewhere(PageError::form_expired().into_response()));
+    }
+    Ok(())
+}
+
+impl Stop {
+    fn from_sqlx(error: sqlx::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<OAuthError> for Stop {
+    fn from(error: OAuthError) -> Self {
+        Self::Malformed(error)
+    }
+}

@@ -1,0 +1,177 @@
+//! An authorization request, read and checked (RFC 6749 §4.1.1).
+
+use axum::response::Response;
+use chrono::TimeDelta;
+
+use crate::app::App;
+use crate::base::clock::Timestamp;
+use crate::base::ids::ClientId;
+use crate::clients::client;
+use crate::clients::client::Client;
+use crate::clients::registration::AUTHORIZATION_CODE;
+use crate::oauth::error::ErrorCode;
+use crate::oauth::error::OAuthError;
+use crate::oauth::params::Params;
+use crate::oauth::resource;
+use crate::protocol::authorize;
+use crate::protocol::authorize::AuthorizationRequest;
+use crate::scopes::Scopes;
+
+/// A request that may be put to a person.
+#[derive(Debug)]
+pub(super) struct AuthorizeRequest {
+    pub client: Client,
+    pub redirect_uri: String,
+    pub redirect_uri_asked: bool,
+    pub state: Option<String>,
+    pub scopes: Scopes,
+    pub resources: Vec<String>,
+    pub code_challenge: Option<String>,
+    pub prompts: Vec<Prompt>,
+    pub max_age: Option<TimeDelta>,
+}
+
+/// OpenID Connect Core §3.1.2.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Prompt {
+    None,
+    Login,
+    Consent,
+}
+
+/// Why the person is not asked, or not yet.
+pub(super) enum Stop {
+    // To be shown, never redirected: where the answer would go is not proven (RFC 6749 §4.1.2.1).
+    Malformed(OAuthError),
+    UnknownClient,
+    RedirectUriMismatch { client: Box<Client>, asked: String },
+    RedirectUriMissing { client: Box<Client> },
+    Failed(anyhow::Error),
+    /// For the client.
+    Answer { error: OAuthError, redirect_uri: String, state: Option<String> },
+    /// To the sign-in, or a page of ours.
+    Elsewhere(Response),
+}
+
+impl AuthorizeRequest {
+    /// Client and redirect URI come first: only when both are proven may anything be sent back.
+    pub(super) async fn read(app: &App, params: &Params, now: Timestamp) -> Result<Self, Stop> {
+        let client = find_client(app, params, now).await?;
+        let (redirect_uri, redirect_uri_asked) = redirect_uri(params, &client)?;
+        // A repeated state cannot be sent back: which one?
+        let state = params.optional("state").map(|state| state.map(str::to_owned));
+        let known_state = state.as_ref().ok().cloned().flatten();
+        let result = state.and_then(|state| {
+            let mut request = check(app, params, client, &redirect_uri)?;
+            request.redirect_uri_asked = redirect_uri_asked;
+            request.state = state;
+            Ok(request)
+        });
+        result.map_err(|error| Stop::Answer { error, redirect_uri, state: known_state })
+    }
+
+    /// An error for the client.
+    pub(super) fn answer(&self, error: OAuthError) -> Stop {
+        Stop::Answer { error, redirect_uri: self.redirect_uri.clone(), state: self.state.clone() }
+    }
+
+    /// What the person ticked, of what was asked, and what the client cannot do without.
+    pub(super) fn granted(&self, ticked: &Scopes) -> Scopes {
+        let required = &self.client.registration.required_scopes;
+        let names = self.scopes.iter().filter(|name| ticked.contains(name) || required.contains(name));
+        Scopes::from_names(names).unwrap_or_default()
+    }
+
+    /// The request as it is to be continued after a sign-in, which fulfils `prompt=login`.
+    pub(super) fn query_after_sign_in(&self, params: &Params) -> String {
+        let query = params.to_query(&["prompt"]);
+        if self.prompts.contains(&Prompt::Consent) { format!("{query}&prompt=consent") } else { query }
+    }
+}
+
+async fn find_client(app: &App, params: &Params, now: Timestamp) -> Result<Client, Stop> {
+    let id = params.required("client_id").map_err(Stop::Malformed)?;
+    let id: ClientId = id.parse().map_err(|_| Stop::UnknownClient)?;
+    let mut db = app.db.acquire().await.map_err(|error| Stop::Failed(error.into()))?;
+    let found = client::find(&mut db, id, now).await.map_err(|error| Stop::Failed(error.into()))?;
+    found.map(|found| found.client).filter(|client| client.disabled_at.is_none()).ok_or(Stop::UnknownClient)
+}
+
+/// The URI, and whether the request named it.
+fn redirect_uri(params: &Params, client: &Client) -> Result<(String, bool), Stop> {
+    match params.optional("redirect_uri").map_err(Stop::Malformed)? {
+        Some(asked) if client.may_redirect_to(asked) => Ok((asked.to_owned(), true)),
+        Some(asked) => {
+            Err(Stop::RedirectUriMismatch { client: Box::new(client.clone()), asked: asked.to_owned() })
+        }
+        // RFC 6749 §3.1.2.3: it may be left out where there is no doubt which is meant.
+        None => match client.registration.redirect_uris.as_slice() {
+            [only] => Ok((only.clone(), false)),
+            _ => Err(Stop::RedirectUriMissing { client: Box::new(client.clone()) }),
+        },
+    }
+}
+
+fn check(
+    app: &App,
+    params: &Params,
+    client: Client,
+    redirect_uri: &str,
+) -> Result<AuthorizeRequest, OAuthError> {
+    if !client.has_grant_type(AUTHORIZATION_CODE) {
+        return Err(ErrorCode::UnauthorizedClient
+            .because("the client is not registered for the grant type authorization_code"));
+    }
+    if params.optional("response_mode")?.is_some_and(|mode| mode != "query") {
+        return Err(ErrorCode::InvalidRequest.because("the only response_mode is query"));
+    }
+    let accepted = authorize::decide(
+        AuthorizationRequest {
+            redirect_uri,
+            response_type: params.optional("response_type")?,
+            scope: params.optional("scope")?,
+            code_challenge: params.optional("code_challenge")?,
+            code_challenge_method: params.optional("code_challenge_method")?,
+        },
+        &client,
+        app.config.scopes.all(),
+    )?;
+    params.optional("nonce")?;
+    params.optional("login_hint")?;
+    Ok(AuthorizeRequest {
+        redirect_uri: redirect_uri.to_owned(),
+        redirect_uri_asked: true,
+        state: None,
+        scopes: accepted.scopes,
+        resources: resource::asked(params, &app.config)?,
+        code_challenge: accepted.code_challenge,
+        prompts: prompts(params.optional("prompt")?)?,
+        max_age: max_age(params.optional("max_age")?)?,
+        client,
+    })
+}
+
+fn prompts(text: Option<&str>) -> Result<Vec<Prompt>, OAuthError> {
+    let names = text.unwrap_or_default().split(' ').filter(|name| !name.is_empty());
+    let prompts: Vec<Prompt> = names
+        .map(|name| match name {
+            "none" => Ok(Prompt::None),
+            "login" => Ok(Prompt::Login),
+            // The consent page is where another account can be chosen.
+            "consent" | "select_account" => Ok(Prompt::Consent),
+            _ => Err(ErrorCode::InvalidRequest.because("prompt knows none, login and consent")),
+        })
+        .collect::<Result<_, _>>()?;
+    if prompts.contains(&Prompt::None) && prompts.iter().any(|prompt| *prompt != Prompt::None) {
+        return Err(ErrorCode::InvalidRequest.because("prompt=none excludes every other prompt"));
+    }
+    Ok(prompts)
+}
+
+fn max_age(text: Option<&str>) -> Result<Option<TimeDelta>, OAuthError> {
+    let Some(text) = text else { return Ok(None) };
+    let seconds: u32 = text
+        .parse()
+        .map_err(|_| ErrorCode::InvalidRequest.because("max_age must be a number of seconds"))?;
+    Ok(Some(TimeDelta::seconds(seconds.into())))
+}

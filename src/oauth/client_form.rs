@@ -1,0 +1,34 @@
+//! A form sent by a client that has proved who it is (RFC 6749 §2.3).
+
+use axum::extract::FromRequest;
+use axum::extract::Request;
+use axum::response::IntoResponse;
+use axum::response::Response;
+
+use crate::app::App;
+use crate::clients::client::Client;
+use crate::oauth::client_auth;
+use crate::oauth::error::Answer;
+use crate::oauth::params::Params;
+
+/// A handler that asks for this runs only for an authenticated client.
+pub struct ClientForm {
+    pub client: Client,
+    pub params: Params,
+}
+
+impl FromRequest<App> for ClientForm {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
+        let links = &app.config.links;
+        let headers = request.headers().clone();
+        let params = Params::read(request, app)
+            .await
+            .map_err(|error| Answer(error, links).into_response())?;
+        let client = client_auth::authenticate(app, &headers, &params)
+            .await
+            .map_err(|error| Answer(error, links).into_response())?;
+        Ok(Self { client, params })
+    }
+}

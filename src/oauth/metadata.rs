@@ -1,0 +1,65 @@
+//! What clients can find out by themselves (RFC 8414, RFC 9728). Lists only what is there.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::app::App;
+use crate::clients::registration::GRANT_TYPES;
+use crate::oauth::client_auth::METHODS;
+use crate::signing::jwt::ALGORITHMS;
+
+/// Changes only with a new release or configuration.
+const CACHE: &str = "public, max-age=3600";
+
+/// `GET /.well-known/oauth-authorization-server` and its OpenID Connect alias.
+pub async fn authorization_server(State(app): State<App>) -> impl IntoResponse {
+    ([(header::CACHE_CONTROL, CACHE)], Json(server_document(&app)))
+}
+
+/// `GET /.well-known/oauth-protected-resource`: the built-in API as a resource.
+pub async fn protected_resource(State(app): State<App>) -> impl IntoResponse {
+    let links = &app.config.links;
+    let document = json!({
+        "resource": links.issuer(),
+        "authorization_servers": [links.issuer()],
+        "jwks_uri": links.to("/oauth/jwks"),
+        "scopes_supported": app.config.scopes.all(),
+        "bearer_methods_supported": ["header"],
+        "resource_name": links.host(),
+        "resource_documentation": links.to("/errors"),
+    });
+    ([(header::CACHE_CONTROL, CACHE)], Json(document))
+}
+
+fn server_document(app: &App) -> Value {
+    let links = &app.config.links;
+    // What authenticates for introspection is never a public client.
+    let confidential_methods: Vec<_> = METHODS.into_iter().filter(|method| *method != "none").collect();
+    let signing_algorithms: Vec<_> = ALGORITHMS.to_vec();
+    json!({
+        "issuer": links.issuer(),
+        "authorization_endpoint": links.to("/oauth/authorize"),
+        "token_endpoint": links.to("/oauth/token"),
+        "jwks_uri": links.to("/oauth/jwks"),
+        "revocation_endpoint": links.to("/oauth/revoke"),
+        "introspection_endpoint": links.to("/oauth/introspect"),
+        "scopes_supported": app.config.scopes.all(),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": GRANT_TYPES,
+        "token_endpoint_auth_methods_supported": METHODS,
+        "revocation_endpoint_auth_methods_supported": METHODS,
+        "introspection_endpoint_auth_methods_supported": confidential_methods,
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "prompt_values_supported": ["none", "login", "consent"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": signing_algorithms,
+        "ui_locales_supported": ["en"],
+        "service_documentation": links.to("/errors"),
+    })
+}

@@ -1,0 +1,24 @@
+//! The protocol face: one file per endpoint.
+//!
+//! | endpoint | file | standard |
+//! |---|---|---|
+//! | `/oauth/authorize` | [`authorize`] | RFC 6749 §3.1, RFC 7636, RFC 8707, RFC 9207 |
+//! | `/oauth/token` | [`token`] | RFC 6749 §3.2 |
+//! | `/oauth/revoke` | [`revoke`] | RFC 7009 |
+//! | `/oauth/introspect` | [`introspect`] | RFC 7662 |
+//! | `/oauth/jwks` | [`jwks`] | RFC 7517 §5 |
+//! | `/.well-known/oauth-authorization-server` | [`metadata`] | RFC 8414 |
+//! | `/.well-known/oauth-protected-resource` | [`metadata`] | RFC 9728 |
+
+pub mod authorize;
+pub mod introspect;
+pub mod jwks;
+pub mod metadata;
+pub mod revoke;
+pub mod token;
+
+mod client_auth;
+mod client_form;
+mod error;
+mod params;
+mod resource;

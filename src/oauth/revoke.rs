@@ -1,0 +1,51 @@
+//! `POST /oauth/revoke` (RFC 7009).
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use serde_json::json;
+
+use crate::app::App;
+use crate::clients::client::Client;
+use crate::grants::access_token;
+use crate::grants::generation;
+use crate::oauth::client_form::ClientForm;
+use crate::oauth::error::Answer;
+use crate::oauth::error::ErrorCode;
+use crate::oauth::error::OAuthError;
+use crate::oauth::params::Params;
+use crate::signing::derived::Kind;
+
+pub async fn post(State(app): State<App>, ClientForm { client, params }: ClientForm) -> Response {
+    match revoke(&app, &client, &params).await {
+        Ok(()) => ([(header::CACHE_CONTROL, "no-store")], Json(json!({}))).into_response(),
+        Err(error) => Answer(error, &app.config.links).into_response(),
+    }
+}
+
+/// An unknown token is as good as revoked (RFC 7009 §2.2). `token_type_hint` is not needed: what a token is,
+/// it says itself.
+async fn revoke(app: &App, client: &Client, params: &Params) -> Result<(), OAuthError> {
+    let token = params.required("token")?;
+    params.optional("token_type_hint")?;
+    let now = app.clock.now();
+    let keys = app.keys.current();
+    let mut db = app.db.acquire().await?;
+    let foreign = || ErrorCode::UnauthorizedClient.because("the token was issued to another client");
+
+    if let Some((grant, _)) = generation::find(&mut db, &keys, Kind::Refresh, token).await? {
+        if grant.client_id != client.id {
+            return Err(foreign());
+        }
+        // With its access tokens, as RFC 7009 §2.1 wants it.
+        generation::revoke(&mut db, grant.id, "client", now).await?;
+    } else if let Some(claims) = access_token::read(&keys, app.config.links.issuer(), token, now) {
+        if claims.client_id != client.id {
+            return Err(foreign());
+        }
+        access_token::revoke(&mut db, &claims).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! The authorization code grant (RFC 6749 §4.1.3, RFC 7636 §4.6).
+
+use crate::app::App;
+use crate::clients::client::Client;
+use crate::clients::registration::REFRESH_TOKEN;
+use crate::grants::access_token;
+use crate::grants::access_token::Holder;
+use crate::grants::generation;
+use crate::oauth::error::ErrorCode;
+use crate::oauth::error::OAuthError;
+use crate::oauth::params::Params;
+use crate::oauth::resource;
+use crate::oauth::token::TokenResponse;
+use crate::protocol::exchange;
+use crate::protocol::exchange::ExchangeRequest;
+use crate::signing::derived::Kind;
+use crate::signing::derived::Verdict;
+
+pub(super) async fn exchange(
+    app: &App,
+    client: &Client,
+    params: &Params,
+) -> Result<TokenResponse, OAuthError> {
+    let code = params.required("code")?;
+    let request = ExchangeRequest {
+        client_id: client.id,
+        code,
+        redirect_uri: params.optional("redirect_uri")?,
+        code_verifier: params.optional("code_verifier")?,
+    };
+    let now = app.clock.now();
+    let keys = app.keys.current();
+    let lifetimes = &client.registration.lifetimes;
+    let mut db = app.db.acquire().await?;
+
+    let found = generation::find(&mut db, &keys, Kind::Code, code).await?;
+    // Client, redirect URI and PKCE come before the replay check, so that a stranger with a stolen code
+    // cannot log its owner out.
+    exchange::decide(request, found.as_ref().map(|(grant, _)| grant))?;
+    let Some((grant, presented)) = found else {
+        return Err(ErrorCode::InvalidGrant.because("the code is unknown"));
+    };
+    if grant.revoked_at.is_some() {
+        return Err(ErrorCode::InvalidGrant.because("the grant was revoked"));
+    }
+    let resources = resource::narrowed(params, &app.config, &grant.resources)?;
+    let moved = match grant.judge(presented, lifetimes, now) {
+        Verdict::Current if now >= grant.presentable_until(lifetimes) => {
+            return Err(ErrorCode::InvalidGrant.because("the code has expired"));
+        }
+        Verdict::Current => generation::move_on(&mut db, &grant, keys.newest_token_key(), now).await?,
+        Verdict::Retry | Verdict::Replay => None,
+    };
+    let Some(grant) = moved else {
+        // Used before, or by another request a moment ago: two holders of one code.
+        generation::revoke(&mut db, grant.id, "replay", now).await?;
+        tracing::warn!(grant.id = %grant.id, client.id = %client.id, "a code was replayed: grant revoked");
+        return Err(ErrorCode::InvalidGrant.because("the code was used before; its tokens are revoked"));
+    };
+
+    let holder = Holder::Grant { id: grant.id, user: grant.user_id, organization: grant.organization_id };
+    let issuer = app.config.links.issuer();
+    let access_token = access_token::mint(&keys, issuer, client, (holder, &grant.scopes, &resources), now)?;
+    let refresh_token = if client.has_grant_type(REFRESH_TOKEN) { grant.token(&keys) } else { None };
+    Ok(TokenResponse::bearer(&access_token, lifetimes.access_token, refresh_token.as_ref(), &grant.scopes))
+}

@@ -1,0 +1,81 @@
+//! `POST /oauth/token` (RFC 6749 §3.2): picks the grant, answers with tokens.
+
+mod authorization_code;
+mod client_credentials;
+mod refresh_token;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use chrono::TimeDelta;
+use serde::Serialize;
+
+use crate::app::App;
+use crate::base::secret::Secret;
+use crate::clients::client::Client;
+use crate::clients::registration::AUTHORIZATION_CODE;
+use crate::clients::registration::CLIENT_CREDENTIALS;
+use crate::clients::registration::REFRESH_TOKEN;
+use crate::oauth::client_form::ClientForm;
+use crate::oauth::error::Answer;
+use crate::oauth::error::ErrorCode;
+use crate::oauth::error::OAuthError;
+use crate::oauth::params::Params;
+use crate::scopes::Scopes;
+
+pub async fn post(State(app): State<App>, ClientForm { client, params }: ClientForm) -> Response {
+    match grant(&app, &client, &params).await {
+        Ok(tokens) => tokens.into_response(),
+        Err(error) => Answer(error, &app.config.links).into_response(),
+    }
+}
+
+async fn grant(app: &App, client: &Client, params: &Params) -> Result<TokenResponse, OAuthError> {
+    let grant_type = params.required("grant_type")?;
+    if ![AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS].contains(&grant_type) {
+        return Err(ErrorCode::UnsupportedGrantType.because("the server does not offer that grant type"));
+    }
+    if !client.has_grant_type(grant_type) {
+        return Err(ErrorCode::UnauthorizedClient
+            .because(format!("the client is not registered for the grant type {grant_type}")));
+    }
+    match grant_type {
+        AUTHORIZATION_CODE => authorization_code::exchange(app, client, params).await,
+        REFRESH_TOKEN => refresh_token::refresh(app, client, params).await,
+        _ => client_credentials::issue(app, client, params),
+    }
+}
+
+/// RFC 6749 §5.1.
+#[derive(Serialize)]
+pub struct TokenResponse {
+    access_token: String,
+    token_type: &'static str,
+    /// Seconds.
+    expires_in: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    /// Always stated: a person may have granted less than was asked.
+    scope: String,
+}
+
+impl TokenResponse {
+    fn bearer(access_token: &Secret, lifetime: TimeDelta, refresh_token: Option<&Secret>, scopes: &Scopes) -> Self {
+        Self {
+            access_token: access_token.expose().to_owned(),
+            token_type: "Bearer",
+            expires_in: lifetime.num_seconds(),
+            refresh_token: refresh_token.map(|token| token.expose().to_owned()),
+            scope: scopes.to_string(),
+        }
+    }
+}
+
+impl IntoResponse for TokenResponse {
+    fn into_response(self) -> Response {
+        // RFC 6749 §5.1 asks for both headers; `Pragma` is for caches older than HTTP/1.1.
+        ([(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")], Json(self)).into_response()
+    }
+}

@@ -1,0 +1,72 @@
+//! The refresh token grant (RFC 6749 §6, RFC 9700 §4.14).
+
+use crate::app::App;
+use crate::clients::client::Client;
+use crate::grants::access_token;
+use crate::grants::access_token::Holder;
+use crate::grants::generation;
+use crate::oauth::error::ErrorCode;
+use crate::oauth::error::OAuthError;
+use crate::oauth::params::Params;
+use crate::oauth::resource;
+use crate::oauth::token::TokenResponse;
+use crate::protocol::refresh;
+use crate::protocol::refresh::RefreshRequest;
+use crate::signing::derived::Kind;
+use crate::signing::derived::Verdict;
+
+pub(super) async fn refresh(
+    app: &App,
+    client: &Client,
+    params: &Params,
+) -> Result<TokenResponse, OAuthError> {
+    let refresh_token = params.required("refresh_token")?;
+    let request =
+        RefreshRequest { client_id: client.id, refresh_token, scope: params.optional("scope")? };
+    let now = app.clock.now();
+    let keys = app.keys.current();
+    let lifetimes = &client.registration.lifetimes;
+    let mut db = app.db.acquire().await?;
+
+    // Once more only if another request has moved the row on since it was read; then this one is a retry.
+    loop {
+        let found = generation::find(&mut db, &keys, Kind::Refresh, refresh_token).await?;
+        let scopes = refresh::decide(request, found.as_ref().map(|(grant, _)| grant))?;
+        let Some((grant, presented)) = found else {
+            return Err(ErrorCode::InvalidGrant.because("the refresh token is unknown"));
+        };
+        if grant.revoked_at.is_some() {
+            return Err(ErrorCode::InvalidGrant.because("the grant was revoked"));
+        }
+        let resources = resource::narrowed(params, &app.config, &grant.resources)?;
+        let grant = match grant.judge(presented, lifetimes, now) {
+            _ if now >= grant.expires_at => {
+                return Err(ErrorCode::InvalidGrant.because("the refresh token has expired"));
+            }
+            Verdict::Current if now >= grant.presentable_until(lifetimes) => {
+                return Err(ErrorCode::InvalidGrant.because("the refresh token has expired"));
+            }
+            Verdict::Current => {
+                match generation::move_on(&mut db, &grant, keys.newest_token_key(), now).await? {
+                    Some(moved) => moved,
+                    None => continue,
+                }
+            }
+            // A lost answer: the same successor again, with a new access token.
+            Verdict::Retry => grant,
+            Verdict::Replay => {
+                generation::revoke(&mut db, grant.id, "replay", now).await?;
+                tracing::warn!(grant.id = %grant.id, client.id = %client.id, "a refresh token was replayed: grant revoked");
+                return Err(ErrorCode::InvalidGrant
+                    .because("the refresh token was used before; its grant is revoked"));
+            }
+        };
+
+        let holder =
+            Holder::Grant { id: grant.id, user: grant.user_id, organization: grant.organization_id };
+        let issuer = app.config.links.issuer();
+        let access_token = access_token::mint(&keys, issuer, client, (holder, &scopes, &resources), now)?;
+        let successor = grant.token(&keys);
+        return Ok(TokenResponse::bearer(&access_token, lifetimes.access_token, successor.as_ref(), &scopes));
+    }
+}

@@ -1,0 +1,73 @@
+//! Who belongs to an organization, and as what.
+
+use std::fmt;
+
+use sqlx::PgConnection;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::OrganizationId;
+use crate::base::ids::UserId;
+use crate::scopes::Scopes;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+pub enum Role {
+    Owner,
+    Admin,
+    Member,
+}
+
+impl Role {
+    /// What a person may do in the organization when no app or key stands between.
+    pub fn scopes(self) -> Scopes {
+        let all = Scopes::built_in();
+        match self {
+            Self::Owner | Self::Admin => all,
+            Self::Member => all.without(&Scopes::parse(crate::scopes::ADMIN).unwrap_or_default()),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::Member => "member",
+        })
+    }
+}
+
+pub async fn add(
+    db: &mut PgConnection,
+    organization: OrganizationId,
+    user: UserId,
+    role: Role,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into members (organization_id, user_id, role, created_at) values ($1, $2, $3, $4)",
+        organization as OrganizationId,
+        user as UserId,
+        role as Role,
+        now,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// `None` for a stranger.
+pub async fn find_role(
+    db: &mut PgConnection,
+    organization: OrganizationId,
+    user: UserId,
+) -> sqlx::Result<Option<Role>> {
+    sqlx::query_scalar!(
+        r#"select role as "role: Role" from members where organization_id = $1 and user_id = $2"#,
+        organization as OrganizationId,
+        user as UserId,
+    )
+    .fetch_optional(db)
+    .await
+}

@@ -1,0 +1,7 @@
+//! The tenants: who belongs to one, what its plan gives it, and the sessions in which its people work.
+
+pub mod member;
+pub mod organization;
+pub mod plan;
+pub mod rate_limit;
+pub mod session;

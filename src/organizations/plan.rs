@@ -1,0 +1,24 @@
+//! What an organization pays for. Plans are rows, so a deployment may have its own.
+
+use sqlx::PgConnection;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    pub name: String,
+    pub requests_per_hour: u32,
+    pub requests_per_minute: u32,
+    pub has_oauth_apps: bool,
+}
+
+/// The cheapest plan, by its rate, that has OAuth apps; for the message that asks to upgrade.
+pub async fn cheapest_with_oauth_apps(db: &mut PgConnection) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!("select name from plans where has_oauth_apps order by requests_per_hour limit 1")
+        .fetch_optional(db)
+        .await
+}
+
+pub async fn exists(db: &mut PgConnection, name: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(r#"select exists(select from plans where name = $1) as "exists!""#, name)
+        .fetch_one(db)
+        .await
+}

@@ -1,0 +1,182 @@
+//! The consent page, which the authorization endpoint shows: what an app asks for, in plain words.
+
+use askama::Template;
+use url::Host;
+use url::Url;
+
+use crate::app::App;
+use crate::base::clock::Timestamp;
+use crate::clients::client::Client;
+use crate::clients::redirect_uri;
+use crate::clients::registration;
+use crate::gate::csrf::Csrf;
+use crate::gate::session;
+use crate::gate::session::SignedIn;
+use crate::grants::grant::EarlierConsent;
+use crate::organizations::organization::Organization;
+use crate::pages::page::Page;
+use crate::pages::parts::AppFace;
+use crate::pages::parts::Choice;
+use crate::pages::parts::Link;
+use crate::pages::parts::Moment;
+use crate::pages::words;
+use crate::scopes::Scopes;
+
+#[derive(Template)]
+#[template(path = "pages/consent.html")]
+pub struct Consent {
+    csrf: String,
+    /// Where the form is posted to.
+    action: String,
+    app: AppFace,
+    /// The app's website, by its host.
+    homepage: Option<Link>,
+    issuer_host: String,
+    email: String,
+    switch_account_url: String,
+    organizations: Vec<Choice>,
+    groups: Vec<ScopeGroup>,
+    resources: Vec<String>,
+    /// To whom the browser goes afterwards, in words.
+    destination: String,
+    duration: String,
+    earlier: Option<Earlier>,
+}
+
+struct ScopeGroup {
+    title: &'static str,
+    scopes: Vec<AskedScope>,
+}
+
+struct AskedScope {
+    name: String,
+    sentence: String,
+    is_required: bool,
+    is_dangerous: bool,
+    is_new: bool,
+}
+
+struct Earlier {
+    when: Moment,
+    asks_for_more: bool,
+}
+
+/// An authorization request that a person is to decide on.
+pub struct Asked<'a> {
+    pub client: &'a Client,
+    pub signed_in: &'a SignedIn,
+    pub scopes: &'a Scopes,
+    pub resources: &'a [String],
+    pub redirect_uri: &'a str,
+    /// In the organization that is offered first; the newest first.
+    pub earlier: &'a [EarlierConsent],
+    /// The path and query of the request itself: the form is posted there, and another account returns there.
+    pub action: String,
+    pub now: Timestamp,
+}
+
+pub fn page(app: &App, csrf: &Csrf, asked: Asked<'_>) -> Page<Consent> {
+    let registration = &asked.client.registration;
+    let consent = Consent {
+        csrf: csrf.token(),
+        app: AppFace {
+            name: registration.name.clone(),
+            initials: words::initials(&registration.name),
+            logo: registration.logo_url.clone(),
+            publisher: asked.client.publisher.clone(),
+            is_reviewed: asked.client.is_reviewed,
+        },
+        homepage: registration
+            .homepage_url
+            .as_deref()
+            .map(|url| Link::new(url, redirect_uri::host_for_people(url))),
+        issuer_host: app.config.links.host().to_owned(),
+        email: asked.signed_in.user.email.clone(),
+        switch_account_url: session::sign_in_url(&asked.action),
+        organizations: organizations(asked.signed_in),
+        groups: groups(app, &asked),
+        resources: asked.resources.to_vec(),
+        destination: destination(asked.redirect_uri),
+        duration: duration(asked.client),
+        earlier: asked.earlier.first().map(|earlier| Earlier {
+            when: words::date(earlier.created_at),
+            asks_for_more: asked.scopes.iter().any(|name| is_new(&asked, name)),
+        }),
+        action: asked.action,
+    };
+    Page::with_form(consent, csrf, app).form_target(redirect_uri::csp_source(asked.redirect_uri))
+}
+
+fn organizations(signed_in: &SignedIn) -> Vec<Choice> {
+    let choice = |(index, organization): (usize, &Organization)| Choice {
+        value: organization.id.to_string(),
+        label: organization.name.clone(),
+        hint: "",
+        is_checked: index == 0,
+    };
+    signed_in.organizations.iter().enumerate().map(choice).collect()
+}
+
+/// In the catalogue's order, each group where its first scope stands.
+fn groups(app: &App, asked: &Asked<'_>) -> Vec<ScopeGroup> {
+    let mut groups: Vec<ScopeGroup> = Vec::new();
+    for entry in app.config.scopes.entries().iter().filter(|entry| asked.scopes.contains(&entry.name)) {
+        let scope = AskedScope {
+            name: entry.name.clone(),
+            sentence: entry.sentence.clone(),
+            is_required: asked.client.registration.required_scopes.contains(&entry.name),
+            is_dangerous: entry.is_dangerous,
+            is_new: !asked.earlier.is_empty() && is_new(asked, &entry.name),
+        };
+        match groups.iter_mut().find(|group| group.title == entry.group) {
+            Some(group) => group.scopes.push(scope),
+            None => groups.push(ScopeGroup { title: entry.group, scopes: vec![scope] }),
+        }
+    }
+    groups
+}
+
+fn is_new(asked: &Asked<'_>, name: &str) -> bool {
+    !asked.earlier.iter().any(|earlier| earlier.scopes.contains(name))
+}
+
+/// A program on the person's own machine has no host of its own (RFC 8252 §7).
+fn destination(redirect_uri: &str) -> String {
+    let host = redirect_uri::host_for_people(redirect_uri);
+    let Ok(url) = Url::parse(redirect_uri) else { return host };
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => return format!("the app on this device that opens {host}"),
+    };
+    if is_loopback { format!("a program on this computer ({host})") } else { host }
+}
+
+fn duration(client: &Client) -> String {
+    let lifetimes = client.registration.lifetimes;
+    if !client.has_grant_type(registration::REFRESH_TOKEN) {
+        return format!("Access ends by itself after {}.", words::duration(lifetimes.access_token));
+    }
+    format!(
+        "Access lasts until you take it back. It ends by itself after {} without use, at the latest after {}.",
+        words::duration(lifetimes.refresh_token_idle),
+        words::duration(lifetimes.refresh_token_max),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_is_named_as_a_person_knows_it() {
+        for (uri, says) in [
+            ("https://app.example.com/callback", "app.example.com"),
+            ("http://127.0.0.1:51004/callback", "a program on this computer (127.0.0.1)"),
+            ("com.example.app:/callback", "the app on this device that opens com.example.app:"),
+        ] {
+            assert_eq!(destination(uri), says);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Errors of the authorization endpoint (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6).
+
+use crate::pages::errors::Entry;
+
+const PLACE: &str = "/oauth/authorize, in the address the browser returns to";
+const STATUS: &str = "303 to the redirect URI";
+
+pub const ERRORS: &[Entry] = &[
+    Entry {
+        code: "access_denied",
+        meaning: "The person said no, or may not say yes.",
+        place: PLACE,
+        status: STATUS,
+        retry: "Only when the person asks for it again.",
+        causes: &[
+            "They pressed Deny on the consent page.",
+            "They unticked every scope.",
+            "They belong to no organization for which they may allow apps.",
+        ],
+        steps: &[
+            "Return to where they started and say, without blame, that nothing was connected.",
+            "Offer a way to try again. Do not send them back by yourself: that traps them in a loop.",
+            "If many people deny, ask for fewer scopes, or ask for the rest when they are first needed.",
+        ],
+        example: "https://app.example.com/callback?error=access_denied\n  &error_description=the+person+denied+the+request\n  &error_uri=https%3A%2F%2Fauth.example.com%2Ferrors%2Faccess_denied\n  &state=af0ifjsldkj&iss=https%3A%2F%2Fauth.example.com",
+        standard: "RFC 6749 §4.1.2.1",
+    },
+    Entry {
+        code: "unsupported_response_type",
+        meaning: "The response_type is not one that this server offers. It offers code.",
+        place: PLACE,
+        status: STATUS,
+        retry: "No. The request itself has to change.",
+        causes: &[
+            "A library is set to the implicit or hybrid flow: response_type=token, id_token, or code id_token.",
+        ],
+        steps: &[
+            "Set response_type=code, and switch the library to the authorization code flow with PKCE.",
+            "Read the tokens from the answer of /oauth/token, not from the address of the callback.",
+        ],
+        example: "https://app.example.com/callback?error=unsupported_response_type\n  &error_description=response_type+must+be+code\n  &state=af0ifjsldkj&iss=https%3A%2F%2Fauth.example.com",
+        standard: "RFC 6749 §4.1.2.1; the implicit flow was removed by RFC 9700 §2.1.2",
+    },
+    Entry {
+        code: "login_required",
+        meaning: "The app asked for an answer without any page, and nobody is signed in.",
+        place: PLACE,
+        status: STATUS,
+        retry: "Yes, without prompt=none: the person can then sign in.",
+        causes: &[
+            "prompt=none, and the browser has no session here, or it has ended.",
+            "prompt=none with max_age, and the person signed in longer ago than that.",
+            "The request ran in a hidden frame, where the browser keeps this server's cookie back.",
+        ],
+        steps: &[
+            "Send the whole browser window to /oauth/authorize without prompt=none.",
+            "Replace silent renewal in a hidden frame by a refresh token.",
+        ],
+        example: "https://app.example.com/callback?error=login_required\n  &state=af0ifjsldkj&iss=https%3A%2F%2Fauth.example.com",
+        standard: "OpenID Connect Core §3.1.2.6",
+    },
+    Entry {
+        code: "consent_required",
+        meaning: "The app asked for an answer without any page, and the person has not allowed all of it yet.",
+        place: PLACE,
+        status: STATUS,
+        retry: "Yes, without prompt=none: the person is then asked.",
+        causes: &[
+            "prompt=none on the first visit, before any consent.",
+            "The request asks for a scope or a resource that was not allowed before.",
+            "The person took the app's access back under Settings → Connected apps.",
+        ],
+        steps: &[
+            "Send the person to /oauth/authorize without prompt=none.",
+            "Ask with prompt=none only for scopes that an earlier token answer listed in scope.",
+        ],
+        example: "https://app.example.com/callback?error=consent_required\n  &state=af0ifjsldkj&iss=https%3A%2F%2Fauth.example.com",
+        standard: "OpenID Connect Core §3.1.2.6",
+    },
+    Entry {
+        code: "interaction_required",
+        meaning: "The app asked for an answer without any page, and a page is needed for another reason than signing in or consent.",
+        place: PLACE,
+        status: STATUS,
+        retry: "Yes, without prompt=none.",
+        causes: &["A step on a page stands between the person and the answer, such as a second factor."],
+        steps: &["Send the whole browser window to /oauth/authorize without prompt=none."],
+        example: "https://app.example.com/callback?error=interaction_required\n  &state=af0ifjsldkj&iss=https%3A%2F%2Fauth.example.com",
+        standard: "OpenID Connect Core §3.1.2.6",
+    },
+    Entry {
+        code: "account_selection_required",
+        meaning: "The app asked for an answer without any page, and the person has to choose first.",
+        place: PLACE,
+        status: STATUS,
+        retry: "Yes, without prompt=none: the person can then choose.",
+        causes: &[
+            "The person belongs to several organizations, and has not chosen one for this app.",
+            "The login_hint names another account than the one that is signed in.",
+        ],
+        steps: &[
+            "Send the person to /oauth/authorize without prompt=none.",
+            "Leave login_hint out if the app does not mind which account is used.",
+        ],
+        example: "https://app.example.com/callback?error=account_selection_required\n  &state=af0ifjsldkj&iss=https%3A%2F%2Fauth.example.com",
+        standard: "OpenID Connect Core §3.1.2.6",
+    },
+    Entry {
+        code: "server_error",
+        meaning: "Something failed on this server. Nothing in the request is known to be wrong.",
+        place: "/oauth/authorize, and the JSON of the other OAuth endpoints",
+        status: "303 to the redirect URI; 500 with JSON",
+        retry: "Once, after a moment. If it happens again, later will hardly be better.",
+        causes: &["A fault of this server. Its log has the cause, under the request id."],
+        steps: &[
+            "Try once more. A code or refresh token that was sent is best sent again as it is: a retry within the retry window gets the same answer.",
+            "If it stays, send the operator the X-Request-Id of the answer.",
+        ],
+        example: "{\n  \"error\": \"server_error\",\n  \"error_uri\": \"https://auth.example.com/errors/server_error\"\n}",
+        standard: "RFC 6749 §4.1.2.1",
+    },
+    Entry {
+        code: "temporarily_unavailable",
+        meaning: "This server cannot answer at the moment: its database is away, or it is being restarted.",
+        place: "/oauth/authorize, and the JSON of the other OAuth endpoints",
+        status: "303 to the redirect URI; 503 with JSON and Retry-After",
+        retry: "Yes, after the seconds in Retry-After.",
+        causes: &["Maintenance, a restart, or a lost connection to the database."],
+        steps: &[
+            "Wait as long as Retry-After says, then send the same request again.",
+            "Keep the tokens that the app has. This error says nothing about them, so do not sign people out because of it.",
+        ],
+        example: "{\n  \"error\": \"temporarily_unavailable\",\n  \"error_uri\": \"https://auth.example.com/errors/temporarily_unavailable\"\n}",
+        standard: "RFC 6749 §4.1.2.1",
+    },
+];

@@ -1,0 +1,60 @@
+//! What every page says to the browser besides its content.
+
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::HeaderValue;
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::app::App;
+use crate::gate::request_log::RequestId;
+use crate::pages::error;
+
+/// In a response's extensions: where its form may lead besides this server, as a source expression of CSP.
+///
+/// Browsers apply `form-action` to every redirect that follows a form, so an app that is sent a person after
+/// the consent form must be named; and since the app may send the person on, so must all of HTTPS.
+#[derive(Debug, Clone)]
+pub struct FormTarget(pub String);
+
+/// The layer around all pages: what a browser may do with them, and a page for every failure.
+pub async fn security_headers(State(app): State<App>, request: Request, next: Next) -> Response {
+    let id = request.extensions().get::<RequestId>().cloned();
+    let response = next.run(request).await;
+    let mut response = error::as_page(response, id);
+    let target = response.extensions_mut().remove::<FormTarget>();
+    write(response.headers_mut(), target.as_ref(), app.config.links.is_https());
+    response
+}
+
+fn write(headers: &mut HeaderMap, target: Option<&FormTarget>, is_https: bool) {
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (
+            header::HeaderName::from_static("permissions-policy"),
+            "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if is_https {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000"));
+    }
+    if let Ok(policy) = HeaderValue::try_from(content_security_policy(target)) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+fn content_security_policy(target: Option<&FormTarget>) -> String {
+    let further = target.map(|FormTarget(source)| format!(" https: {source}")).unwrap_or_default();
+    format!(
+        "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'{further}; \
+         base-uri 'none'; frame-ancestors 'none'"
+    )
+}

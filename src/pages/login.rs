@@ -1,0 +1,165 @@
+//! `/login`: signing in, on the way to somewhere.
+
+use askama::Template;
+use axum::extract::Query;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Redirect;
+use axum::response::Response;
+use serde::Deserialize;
+use tower_sessions::Session;
+use url::Url;
+
+use crate::app::App;
+use crate::base::ids::ClientId;
+use crate::base::secret::Secret;
+use crate::clients::client;
+use crate::clients::redirect_uri;
+use crate::gate::client_address::ClientAddress;
+use crate::gate::csrf::Csrf;
+use crate::gate::session;
+use crate::gate::session::SignedIn;
+use crate::gate::sign_in;
+use crate::gate::sign_in::Authenticated;
+use crate::pages::error::PageError;
+use crate::pages::form::Form;
+use crate::pages::page::Page;
+use crate::pages::words;
+
+#[derive(Template)]
+#[template(path = "pages/login.html")]
+pub struct Login {
+    csrf: String,
+    /// Where the person goes afterwards; empty: to the settings.
+    next: String,
+    /// Name of the app that sent the person here.
+    app: Option<String>,
+    email: String,
+    problem: Option<String>,
+    may_register: bool,
+}
+
+#[derive(Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    next: String,
+}
+
+/// A signed-in person who comes from an app sees the form all the same: to prove it again, or to be another.
+pub async fn get(
+    State(app): State<App>,
+    signed_in: Option<SignedIn>,
+    csrf: Csrf,
+    Query(asked): Query<Asked>,
+) -> Result<Response, PageError> {
+    let origin = Origin::of(&app, &asked.next).await?;
+    if signed_in.is_some() && origin.app.is_none() {
+        return Ok(Redirect::to(destination(&asked.next)).into_response());
+    }
+    Ok(form(&app, &csrf, asked.next, origin, Attempt::default()).into_response())
+}
+
+pub async fn post(
+    State(app): State<App>,
+    session: Session,
+    (address, csrf): (ClientAddress, Csrf),
+    headers: HeaderMap,
+    posted: Form,
+) -> Result<Response, PageError> {
+    let next = posted.one("next")?.to_owned();
+    let email = posted.one("email")?.to_owned();
+    let password = Secret::new(posted.one("password")?);
+    let (status, problem, wait) = match sign_in::authenticate(&app, &email, password, address).await? {
+        Authenticated::Yes(user) => {
+            session::begin(&session, user.id, address, user_agent(&headers), app.clock.now()).await?;
+            return Ok(Redirect::to(destination(&next)).into_response());
+        }
+        Authenticated::No => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "The email or the password is wrong.".to_owned(), None)
+        }
+        Authenticated::Wait(wait) => {
+            let seconds = words::seconds_up(wait);
+            let problem = format!("Too many attempts. Try again in {}.", words::seconds(seconds));
+            (StatusCode::TOO_MANY_REQUESTS, problem, Some(seconds))
+        }
+        Authenticated::Busy => {
+            let problem = "Many people are signing in at this moment. Try again.".to_owned();
+            (StatusCode::SERVICE_UNAVAILABLE, problem, Some(2))
+        }
+    };
+    let origin = Origin::of(&app, &next).await?;
+    let page = form(&app, &csrf, next, origin, Attempt { email, problem: Some(problem) }).status(status);
+    Ok(match wait {
+        Some(seconds) => page.retry_after(seconds).into_response(),
+        None => page.into_response(),
+    })
+}
+
+/// What was typed, and what came of it.
+#[derive(Default)]
+struct Attempt {
+    email: String,
+    problem: Option<String>,
+}
+
+fn form(app: &App, csrf: &Csrf, next: String, origin: Origin, attempt: Attempt) -> Page<Login> {
+    let login = Login {
+        csrf: csrf.token(),
+        next,
+        app: origin.app,
+        email: if attempt.email.is_empty() { origin.login_hint } else { attempt.email },
+        problem: attempt.problem,
+        may_register: app.config.registration,
+    };
+    Page::with_form(login, csrf, app).form_target(origin.form_target)
+}
+
+/// Where a person goes after signing in.
+pub fn destination(next: &str) -> &str {
+    if next.is_empty() { "/settings" } else { session::safe_next(Some(next)) }
+}
+
+pub fn user_agent(headers: &HeaderMap) -> &str {
+    headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// What an authorization request, to which the person returns, says of itself.
+#[derive(Default)]
+pub struct Origin {
+    pub app: Option<String>,
+    pub login_hint: String,
+    /// Where the answer to the form may lead in the end.
+    pub form_target: Option<String>,
+}
+
+impl Origin {
+    /// Nothing, unless `next` is an authorization request of a client that exists.
+    pub async fn of(app: &App, next: &str) -> Result<Self, PageError> {
+        // The host is of no meaning: only the query is read.
+        let request = next
+            .strip_prefix("/oauth/authorize?")
+            .and_then(|query| Url::parse(&format!("http://localhost/?{query}")).ok());
+        let Some(request) = request else { return Ok(Self::default()) };
+        let parameter = |name: &str| {
+            request.query_pairs().find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
+        };
+        let id: Option<ClientId> = parameter("client_id").and_then(|id| id.parse().ok());
+        let Some(id) = id else { return Ok(Self::default()) };
+        let mut db = app.db.acquire().await?;
+        let Some(found) = client::find(&mut db, id, app.clock.now()).await? else {
+            return Ok(Self::default());
+        };
+        let client = found.client;
+        let asked = parameter("redirect_uri").filter(|uri| client.may_redirect_to(uri));
+        let redirect_uri = asked.as_ref().or_else(|| client.registration.redirect_uris.first());
+        let is_text = |hint: &String| !hint.chars().any(char::is_control);
+        Ok(Self {
+            form_target: redirect_uri.and_then(|uri| redirect_uri::csp_source(uri)),
+            login_hint: parameter("login_hint").filter(is_text).unwrap_or_default(),
+            app: Some(client.registration.name),
+        })
+    }
+}

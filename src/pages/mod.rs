@@ -1,0 +1,26 @@
+//! The face for people: HTML, without a line of script.
+//!
+//! A page's template struct stands above its handler and holds what is ready to show. [`Page`] is the only way
+//! from a template to an answer, [`form::Form`] the only way in for what is posted, and [`security_headers`]
+//! goes around all of it.
+
+pub mod assets;
+pub mod error;
+pub mod form;
+pub mod headers;
+pub mod page;
+pub mod parts;
+pub mod words;
+
+pub mod home;
+pub mod login;
+pub mod logout;
+pub mod register;
+
+pub mod authorize_error;
+pub mod consent;
+
+pub mod settings;
+
+pub mod errors;
+pub mod playground;

@@ -1,0 +1,359 @@
+//! `/settings/api`: the organization's API keys.
+
+use std::str::FromStr;
+
+use askama::Template;
+use axum::extract::Path;
+use axum::extract::Query;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::response::Redirect;
+use axum::response::Response;
+use chrono::TimeDelta;
+use serde::Deserialize;
+
+use crate::api_keys::key;
+use crate::api_keys::key::ApiKey;
+use crate::api_keys::key::MAX_LABEL_LENGTH;
+use crate::api_keys::key::NewApiKey;
+use crate::app::App;
+use crate::app::scope_catalog::ScopeEntry;
+use crate::base::clock::Timestamp;
+use crate::base::ids::ApiKeyId;
+use crate::base::secret::Secret;
+use crate::pages::error::PageError;
+use crate::pages::form::Form;
+use crate::pages::page::Page;
+use crate::pages::parts::Choice;
+use crate::pages::parts::End;
+use crate::pages::parts::Field;
+use crate::pages::parts::Link;
+use crate::pages::parts::Moment;
+use crate::pages::parts::ScopeChoice;
+use crate::pages::parts::Tag;
+use crate::pages::settings::API_KEYS;
+use crate::pages::settings::Frame;
+use crate::pages::settings::confirm::Confirm;
+use crate::pages::settings::secret::Shown;
+use crate::pages::settings::secret::ShownOnce;
+use crate::pages::settings::visitor::Manager;
+use crate::pages::settings::visitor::Visitor;
+use crate::pages::words;
+use crate::scopes::Scopes;
+
+/// On one page.
+const LIMIT: i64 = 50;
+
+/// Where a form says nothing: long enough to be useful, short enough to be forgotten safely.
+const USUAL_EXPIRY: &str = "90";
+
+#[derive(Template)]
+#[template(path = "pages/settings/api.html")]
+pub struct ApiKeys {
+    frame: Frame,
+    keys: Vec<KeyRow>,
+    /// Address of the next page.
+    older: Option<String>,
+    form: KeyForm,
+}
+
+struct KeyRow {
+    id: String,
+    label: String,
+    /// Its first characters.
+    public_part: String,
+    scopes: Vec<String>,
+    state: Tag,
+    is_live: bool,
+    created: Moment,
+    creator: Option<String>,
+    last_use: Option<LastUse>,
+    end: Option<End>,
+    /// Until when the secret before the last rotation still works.
+    overlap: Option<Moment>,
+}
+
+struct LastUse {
+    when: Moment,
+    from: String,
+}
+
+struct KeyForm {
+    problem: Option<String>,
+    label: Field,
+    scopes: Vec<ScopeChoice>,
+    expiries: Vec<Choice>,
+}
+
+#[derive(Deserialize)]
+pub struct Asked {
+    before: Option<ApiKeyId>,
+}
+
+pub async fn list(
+    State(app): State<App>,
+    Manager(visitor): Manager,
+    Query(asked): Query<Asked>,
+) -> Result<Page<ApiKeys>, PageError> {
+    let form = KeyForm {
+        problem: None,
+        label: Field::default(),
+        scopes: scopes(&app, |name| name == "read"),
+        expiries: expiries(USUAL_EXPIRY),
+    };
+    page(&app, &visitor, asked.before, form).await
+}
+
+async fn page(
+    app: &App,
+    visitor: &Visitor,
+    before: Option<ApiKeyId>,
+    form: KeyForm,
+) -> Result<Page<ApiKeys>, PageError> {
+    let now = app.clock.now();
+    let mut db = app.db.acquire().await?;
+    let mut found = key::list(&mut db, visitor.organization().id, before, LIMIT + 1).await?;
+    drop(db);
+    let has_more = found.len() > usize::try_from(LIMIT).unwrap_or_default();
+    if has_more {
+        found.pop();
+    }
+    let older = found.last().filter(|_| has_more).map(|key| format!("{API_KEYS}?before={}", key.id));
+    let keys = found.into_iter().map(|key| row(key, &app.config.api_key_prefix, now)).collect();
+    let frame = visitor.frame(API_KEYS).await?;
+    Ok(visitor.page(app, ApiKeys { frame, keys, older, form }))
+}
+
+fn row(key: ApiKey, prefix: &str, now: Timestamp) -> KeyRow {
+    let (state, end) = match key.revoked_at {
+        Some(at) => (Tag::new("", "revoked"), Some(End { verb: "Revoked", when: words::moment(at, now) })),
+        None => words::life(key.expires_at, now),
+    };
+    let is_live = key.revoked_at.is_none() && key.expires_at.is_none_or(|at| at > now);
+    let overlap = key.previous_until.filter(|until| is_live && *until > now);
+    KeyRow {
+        id: key.id.to_string(),
+        public_part: public_part(prefix, &key.public_id),
+        label: key.label,
+        scopes: key.scopes.iter().map(str::to_owned).collect(),
+        state,
+        is_live,
+        created: words::moment(key.created_at, now),
+        creator: key.created_by_email,
+        last_use: key
+            .last_used_at
+            .map(|at| LastUse { when: words::moment(at, now), from: key.last_used_from.unwrap_or_default() }),
+        end,
+        overlap: overlap.map(|until| words::moment(until, now)),
+    }
+}
+
+fn public_part(prefix: &str, public_id: &str) -> String {
+    format!("{prefix}_{public_id}")
+}
+
+fn scopes(app: &App, is_checked: impl Fn(&str) -> bool) -> Vec<ScopeChoice> {
+    let entries = app.config.scopes.entries().iter();
+    let choice = |entry: &ScopeEntry| ScopeChoice {
+        name: entry.name.clone(),
+        sentence: entry.sentence.clone(),
+        is_checked: is_checked(&entry.name),
+    };
+    entries.map(choice).collect()
+}
+
+/// When a new key or secret expires: in days, or `never`.
+pub fn expiries(chosen: &str) -> Vec<Choice> {
+    let offered = [("never", "Never"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In 1 year")];
+    let choice = |(value, label): (&str, &str)| Choice {
+        value: value.to_owned(),
+        label: label.to_owned(),
+        hint: "",
+        is_checked: value == chosen,
+    };
+    offered.map(choice).into()
+}
+
+/// The moment that a choice of [`expiries`] means.
+pub fn expiry(chosen: &str, now: Timestamp) -> Result<Option<Timestamp>, PageError> {
+    match chosen {
+        "never" => Ok(None),
+        "30" => Ok(Some(now + TimeDelta::days(30))),
+        "90" => Ok(Some(now + TimeDelta::days(90))),
+        "365" => Ok(Some(now + TimeDelta::days(365))),
+        _ => Err(PageError::bad_request("Choose one of the expiries that the form offers.")),
+    }
+}
+
+/// A label as it is kept, or what is wrong with it.
+pub fn label(text: &str) -> Result<&str, String> {
+    let label = text.trim();
+    let is_good =
+        (1..=MAX_LABEL_LENGTH).contains(&label.chars().count()) && !label.chars().any(char::is_control);
+    if is_good { Ok(label) } else { Err(format!("A label has 1 to {MAX_LABEL_LENGTH} characters.")) }
+}
+
+pub async fn create(
+    State(app): State<App>,
+    Manager(visitor): Manager,
+    posted: Form,
+) -> Result<Response, PageError> {
+    let now = app.clock.now();
+    let expires_in = posted.one("expires_in")?;
+    let expires_at = expiry(expires_in, now)?;
+    let asked = Scopes::from_names(posted.all("scope")).unwrap_or_default().only_in(app.config.scopes.all());
+    let typed = posted.one("label")?;
+    let label = match label(typed) {
+        Ok(label) if !asked.is_empty() => label,
+        judged => {
+            let form = KeyForm {
+                problem: asked.is_empty().then(|| "Tick at least one scope.".to_owned()),
+                label: Field { value: typed.to_owned(), problem: judged.err() },
+                scopes: scopes(&app, |name| asked.contains(name)),
+                expiries: expiries(expires_in),
+            };
+            let page = page(&app, &visitor, None, form).await?;
+            return Ok(page.status(StatusCode::UNPROCESSABLE_ENTITY).into_response());
+        }
+    };
+    let new = NewApiKey {
+        organization: visitor.organization().id,
+        label,
+        scopes: &asked,
+        created_by: Some(visitor.user().id),
+        expires_at,
+    };
+    let mut db = app.db.acquire().await?;
+    let (_, secret) = key::create(&mut db, &new, &app.config.api_key_prefix, now).await?;
+    drop(db);
+    Ok(shown(&app, &visitor, format!("The key “{label}” is ready"), String::new(), &secret)
+        .await?
+        .into_response())
+}
+
+async fn shown(
+    app: &App,
+    visitor: &Visitor,
+    title: String,
+    sentence: String,
+    secret: &Secret,
+) -> Result<Page<ShownOnce>, PageError> {
+    let secret = secret.expose();
+    let url = app.config.links.to("/v1/auth/test");
+    let page = ShownOnce {
+        frame: visitor.frame(API_KEYS).await?,
+        title,
+        sentence,
+        values: vec![Shown { id: "key", label: "API key", value: secret.to_owned() }],
+        example: Some(format!("curl {url} \\\n  -H 'Authorization: Bearer {secret}'")),
+        back: Link::new(API_KEYS, "API keys"),
+    };
+    Ok(visitor.page(app, page))
+}
+
+#[derive(Template)]
+#[template(path = "pages/settings/api_rotate.html")]
+pub struct RotateKey {
+    frame: Frame,
+    id: String,
+    label: String,
+    overlaps: Vec<Choice>,
+}
+
+const OVERLAPS: [(i64, &str, &str); 4] = [
+    (0, "Now", "Every program that has the old secret is refused from its next request on."),
+    (3600, "In 1 hour", ""),
+    (86_400, "In 24 hours", ""),
+    (604_800, "In 7 days", ""),
+];
+
+pub async fn get_rotate(
+    State(app): State<App>,
+    Manager(visitor): Manager,
+    Path(id): Path<String>,
+) -> Result<Page<RotateKey>, PageError> {
+    let key = find_live(&app, &visitor, &id).await?;
+    let choice = |(seconds, label, hint): (i64, &str, &'static str)| Choice {
+        value: seconds.to_string(),
+        label: label.to_owned(),
+        hint,
+        is_checked: seconds == 0,
+    };
+    let frame = visitor.frame(API_KEYS).await?;
+    Ok(visitor.page(&app, RotateKey { frame, id, label: key.label, overlaps: OVERLAPS.map(choice).into() }))
+}
+
+pub async fn rotate(
+    State(app): State<App>,
+    Manager(visitor): Manager,
+    Path(id): Path<String>,
+    posted: Form,
+) -> Result<Page<ShownOnce>, PageError> {
+    let chosen = posted.one("overlap_seconds")?;
+    let overlap = OVERLAPS.iter().find(|(seconds, ..)| seconds.to_string() == chosen);
+    let (seconds, when, _) =
+        overlap.ok_or_else(|| PageError::bad_request("Choose when the old secret ends."))?;
+    let key = find_live(&app, &visitor, &id).await?;
+    let mut db = app.db.acquire().await?;
+    let whose = (visitor.organization().id, key.id);
+    let prefix = &app.config.api_key_prefix;
+    let secret = key::rotate(&mut db, whose, TimeDelta::seconds(*seconds), prefix, app.clock.now()).await?;
+    drop(db);
+    let secret = secret.ok_or_else(PageError::not_found)?;
+    let sentence = match seconds {
+        0 => "The old secret has ended.".to_owned(),
+        _ => format!("The old secret ends {}. Until then both work.", when.to_lowercase()),
+    };
+    shown(&app, &visitor, format!("The key “{}” has a new secret", key.label), sentence, &secret).await
+}
+
+pub async fn get_revoke(
+    State(app): State<App>,
+    Manager(visitor): Manager,
+    Path(id): Path<String>,
+) -> Result<Page<Confirm>, PageError> {
+    let key = find_live(&app, &visitor, &id).await?;
+    let row = row(key, &app.config.api_key_prefix, app.clock.now());
+    let last_use = match row.last_use {
+        Some(last) => format!("It was last used {} from {}.", last.when.text, last.from),
+        None => "It was never used.".to_owned(),
+    };
+    let page = Confirm {
+        frame: visitor.frame(API_KEYS).await?,
+        title: format!("Revoke the key “{}”?", row.label),
+        consequences: vec![
+            format!("The next request with {}… is refused, everywhere.", row.public_part),
+            last_use,
+            "This cannot be undone.".to_owned(),
+        ],
+        action: format!("{API_KEYS}/{id}/revoke"),
+        button: "Revoke key",
+        back: Link::new(API_KEYS, "API keys"),
+    };
+    Ok(visitor.page(&app, page))
+}
+
+pub async fn revoke(
+    State(app): State<App>,
+    Manager(visitor): Manager,
+    Path(id): Path<String>,
+    _posted: Form,
+) -> Result<Redirect, PageError> {
+    let key = find_live(&app, &visitor, &id).await?;
+    let mut db = app.db.acquire().await?;
+    key::revoke(&mut db, visitor.organization().id, key.id, app.clock.now()).await?;
+    drop(db);
+    visitor.notify(format!("The key “{}” was revoked.", key.label)).await?;
+    Ok(Redirect::to(API_KEYS))
+}
+
+/// A key of the organization that is neither revoked nor expired.
+async fn find_live(app: &App, visitor: &Visitor, id: &str) -> Result<ApiKey, PageError> {
+    let gone = || PageError::not_found().way_on(API_KEYS, "API keys");
+    let id = ApiKeyId::from_str(id).map_err(|_| gone())?;
+    let mut db = app.db.acquire().await?;
+    let key = key::find(&mut db, visitor.organization().id, id).await?;
+    let now = app.clock.now();
+    key.filter(|key| key.revoked_at.is_none() && key.expires_at.is_none_or(|at| at > now)).ok_or_else(gone)
+}

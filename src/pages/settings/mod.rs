@@ -1,0 +1,52 @@
+//! What a signed-in person manages: keys, apps, their account.
+
+pub mod account;
+pub mod api;
+pub mod apps;
+pub mod confirm;
+pub mod developer;
+pub mod secret;
+pub mod visitor;
+
+use axum::response::Redirect;
+
+use crate::pages::settings::visitor::Visitor;
+
+/// What stands around every page of the settings.
+pub struct Frame {
+    sections: Vec<Section>,
+    organization: String,
+    email: String,
+    csrf: String,
+    /// What was just done, such as "The key was revoked."
+    notice: Option<String>,
+}
+
+pub struct Section {
+    name: &'static str,
+    url: &'static str,
+    is_current: bool,
+    /// Only for those who may manage the organization.
+    is_for_managers: bool,
+}
+
+const fn section(name: &'static str, url: &'static str, is_for_managers: bool) -> Section {
+    Section { name, url, is_current: false, is_for_managers }
+}
+
+pub const API_KEYS: &str = "/settings/api";
+pub const APPS: &str = "/settings/apps";
+pub const DEVELOPER: &str = "/settings/developer";
+pub const ACCOUNT: &str = "/settings/account";
+
+const SECTIONS: [Section; 4] = [
+    section("API keys", API_KEYS, true),
+    section("Connected apps", APPS, false),
+    section("Developer apps", DEVELOPER, true),
+    section("Account", ACCOUNT, false),
+];
+
+/// To the first section that the person may see.
+pub async fn get(visitor: Visitor) -> Redirect {
+    Redirect::to(if visitor.may_manage() { API_KEYS } else { APPS })
+}

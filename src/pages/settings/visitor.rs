@@ -1,0 +1,116 @@
+//! Who looks at the settings: a signed-in person, or one who may also manage the organization.
+
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use tower_sessions::Session;
+
+use crate::accounts::user::User;
+use crate::app::App;
+use crate::gate::csrf::Csrf;
+use crate::gate::session::SignedIn;
+use crate::organizations::member;
+use crate::organizations::member::Role;
+use crate::organizations::organization::Organization;
+use crate::pages::error::PageError;
+use crate::pages::page::Page;
+use crate::pages::settings::ACCOUNT;
+use crate::pages::settings::Frame;
+use crate::pages::settings::SECTIONS;
+use crate::pages::settings::Section;
+use crate::scopes::ADMIN;
+
+/// Under which name a notice waits in the session for the next page.
+const NOTICE: &str = "notice";
+
+/// Any signed-in person.
+pub struct Visitor {
+    pub signed_in: SignedIn,
+    pub session: Session,
+    csrf: Csrf,
+    role: Role,
+}
+
+/// An owner or admin of the organization that the pages are about.
+pub struct Manager(pub Visitor);
+
+impl Visitor {
+    pub fn user(&self) -> &User {
+        &self.signed_in.user
+    }
+
+    pub fn organization(&self) -> &Organization {
+        self.signed_in.organization()
+    }
+
+    pub fn may_manage(&self) -> bool {
+        self.role.scopes().satisfies(ADMIN)
+    }
+
+    /// For the section at `url`. Takes the notice, so that it is shown once.
+    pub async fn frame(&self, url: &str) -> Result<Frame, PageError> {
+        let may_manage = self.may_manage();
+        let sections = SECTIONS.into_iter().filter(|section| may_manage || !section.is_for_managers);
+        Ok(Frame {
+            sections: sections.map(|section| Section { is_current: section.url == url, ..section }).collect(),
+            organization: self.organization().name.clone(),
+            email: self.user().email.clone(),
+            csrf: self.csrf.token(),
+            notice: self.session.remove(NOTICE).await?,
+        })
+    }
+
+    /// Leaves words for the next page that this person sees.
+    pub async fn notify(&self, words: impl Into<String>) -> Result<(), PageError> {
+        Ok(self.session.insert(NOTICE, words.into()).await?)
+    }
+
+    pub fn page<T>(&self, app: &App, template: T) -> Page<T> {
+        Page::with_form(template, &self.csrf, app)
+    }
+
+    pub fn csrf(&self) -> &Csrf {
+        &self.csrf
+    }
+}
+
+impl FromRequestParts<App> for Visitor {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let signed_in = <SignedIn as FromRequestParts<App>>::from_request_parts(parts, app)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        let Ok(csrf) = Csrf::from_request_parts(parts, app).await;
+        let Some(session) = parts.extensions.get::<Session>().cloned() else {
+            return Err(PageError::internal(anyhow::anyhow!("no session layer")).into_response());
+        };
+        let role = find_role(app, &signed_in).await.map_err(IntoResponse::into_response)?;
+        Ok(Self { signed_in, session, csrf, role })
+    }
+}
+
+async fn find_role(app: &App, signed_in: &SignedIn) -> Result<Role, PageError> {
+    let mut db = app.db.acquire().await?;
+    let role = member::find_role(&mut db, signed_in.organization().id, signed_in.user.id).await?;
+    // Whoever was removed between two queries is a stranger.
+    role.ok_or_else(|| StatusCode::FORBIDDEN.into())
+}
+
+impl FromRequestParts<App> for Manager {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let visitor = Visitor::from_request_parts(parts, app).await?;
+        if visitor.may_manage() {
+            return Ok(Self(visitor));
+        }
+        let sentence = format!(
+            "Only an owner or admin of {} can manage its keys and apps.",
+            visitor.organization().name
+        );
+        Err(PageError::forbidden(sentence).way_on(ACCOUNT, "To your account").into_response())
+    }
+}

@@ -1,0 +1,124 @@
+//! What a credential may do (RFC 6749 §3.3). API keys, clients, grants and sessions all speak of it in this
+//! one type. Knows no storage and no HTTP.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Satisfies every check.
+pub const ADMIN: &str = "admin";
+
+/// The scopes that every deployment has, in the order in which they are always written.
+pub const BUILT_IN: [&str; 4] = ["read", "write", "delete", ADMIN];
+
+/// More than anybody grants; a bound on what hostile input can make us sort.
+const MAX_COUNT: usize = 64;
+
+/// A set of scope names, each once: the built-in ones first, others by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, sqlx::Type)]
+#[sqlx(transparent, no_pg_array)]
+#[serde(transparent)]
+pub struct Scopes(Vec<String>);
+
+#[derive(Debug, thiserror::Error)]
+#[error("a scope is one to 64 printable ASCII characters without space, quote or backslash")]
+pub struct InvalidScope;
+
+impl Scopes {
+    /// Space-separated, as RFC 6749 §3.3 writes them.
+    pub fn parse(text: &str) -> Result<Self, InvalidScope> {
+        Self::from_names(text.split(' ').filter(|name| !name.is_empty()))
+    }
+
+    pub fn from_names<I>(names: I) -> Result<Self, InvalidScope>
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        let mut scopes: Vec<String> = names.into_iter().map(Into::into).take(MAX_COUNT + 1).collect();
+        if scopes.len() > MAX_COUNT || !scopes.iter().all(|name| is_well_formed(name)) {
+            return Err(InvalidScope);
+        }
+        scopes.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)));
+        scopes.dedup();
+        Ok(Self(scopes))
+    }
+
+    pub fn built_in() -> Self {
+        Self(BUILT_IN.map(str::to_owned).to_vec())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// Whether `name` itself is in the set.
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.iter().any(|scope| scope == name)
+    }
+
+    /// Whether a credential with these scopes passes a check for `needed`.
+    pub fn satisfies(&self, needed: &str) -> bool {
+        self.contains(needed) || self.contains(ADMIN)
+    }
+
+    pub fn is_subset_of(&self, other: &Self) -> bool {
+        self.iter().all(|name| other.contains(name))
+    }
+
+    /// Those that `other` has too.
+    #[must_use]
+    pub fn only_in(&self, other: &Self) -> Self {
+        Self(self.0.iter().filter(|name| other.contains(name)).cloned().collect())
+    }
+
+    /// Those that `other` lacks.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        Self(self.0.iter().filter(|name| !other.contains(name)).cloned().collect())
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(" "))
+    }
+}
+
+/// `scope-token` of RFC 6749 §3.3, with a bound on its length.
+pub fn is_well_formed(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+}
+
+fn rank(name: &str) -> usize {
+    BUILT_IN.iter().position(|built_in| *built_in == name).unwrap_or(BUILT_IN.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_have_one_spelling() {
+        let scopes = Scopes::parse("contacts:read write  read write").unwrap();
+        assert_eq!(scopes.to_string(), "read write contacts:read");
+    }
+
+    #[test]
+    fn admin_satisfies_every_check_and_the_others_only_their_own() {
+        assert!(Scopes::parse("admin").unwrap().satisfies("delete"));
+        assert!(!Scopes::parse("write").unwrap().satisfies("read"));
+    }
+
+    #[test]
+    fn what_rfc_6749_forbids_is_refused() {
+        for text in ["re\"ad", "re\\ad", "r\u{e9}ad", "re\u{0}ad", "re\tad"] {
+            assert!(Scopes::parse(text).is_err(), "{text:?}");
+        }
+    }
+}

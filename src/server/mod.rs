@@ -1,0 +1,13 @@
+//! Puts the house together: every URL, the order of middleware, workers, shutdown.
+
+pub mod database;
+pub mod demo;
+pub mod health;
+pub mod run;
+pub mod secret;
+
+mod layers;
+mod router;
+mod workers;
+
+pub use router::router;

@@ -1,0 +1,176 @@
+//! Every URL of the server, in one table.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::from_fn;
+use axum::middleware::from_fn_with_state;
+use axum::routing::delete;
+use axum::routing::get;
+use axum::routing::post;
+
+use crate::api;
+use crate::app::App;
+use crate::gate::caller;
+use crate::gate::error::ApiError;
+use crate::gate::error::ApiErrorCode;
+use crate::gate::request_log;
+use crate::oauth;
+use crate::pages;
+use crate::pages::error::PageError;
+use crate::pages::playground;
+use crate::pages::settings;
+use crate::pages::settings::developer;
+use crate::server::health;
+use crate::server::layers;
+
+pub fn router(app: App) -> Router {
+    let base_path = app.config.links.base_path().to_owned();
+    let faces = Router::new()
+        .merge(programs())
+        .merge(people(&app))
+        .nest("/v1", credential_api(&app))
+        .nest("/api/auth", session_api());
+    // An issuer with a path: behind a proxy that strips it, and behind one that does not.
+    let at_issuer = if base_path.is_empty() { Router::new() } else { Router::new().nest(&base_path, faces.clone()) };
+    Router::new()
+        .merge(faces)
+        .merge(at_issuer)
+        .merge(well_known(&base_path))
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .fallback(async || PageError::not_found())
+        .method_not_allowed_fallback(async || PageError::from(StatusCode::METHOD_NOT_ALLOWED))
+        .layer(DefaultBodyLimit::max(layers::MAX_BODY))
+        .layer(from_fn(request_log::log))
+        .with_state(app)
+}
+
+/// RFC 8414 §3.1 and RFC 9728 §3.1 put an issuer's path behind the well-known one; OpenID Connect before it.
+fn well_known(base_path: &str) -> Router<App> {
+    let server = || get(oauth::metadata::authorization_server);
+    let resource = || get(oauth::metadata::protected_resource);
+    let mut router = Router::new();
+    for name in ["oauth-authorization-server", "openid-configuration"] {
+        router = router.route(&format!("/.well-known/{name}"), server());
+        if !base_path.is_empty() {
+            router = router
+                .route(&format!("/.well-known/{name}{base_path}"), server())
+                .route(&format!("{base_path}/.well-known/{name}"), server());
+        }
+    }
+    router = router.route("/.well-known/oauth-protected-resource", resource());
+    if !base_path.is_empty() {
+        router = router.route(&format!("/.well-known/oauth-protected-resource{base_path}"), resource());
+    }
+    router.layer(layers::cors())
+}
+
+fn programs() -> Router<App> {
+    let open_to_scripts = Router::new()
+        .route("/oauth/token", post(oauth::token::post))
+        .route("/oauth/revoke", post(oauth::revoke::post))
+        .route("/oauth/jwks", get(oauth::jwks::get))
+        .layer(layers::cors());
+    Router::new()
+        .route("/oauth/introspect", post(oauth::introspect::post))
+        .merge(open_to_scripts)
+        .method_not_allowed_fallback(async || {
+            ApiErrorCode::MethodNotAllowed.because("This address takes another method")
+        })
+}
+
+fn credential_api(app: &App) -> Router<App> {
+    Router::new()
+        .route("/auth/test", get(api::auth_test::get))
+        .route("/profile", get(api::profile::get))
+        .route("/api-keys", get(api::api_keys::list).post(api::api_keys::create))
+        .route(
+            "/api-keys/{id}",
+            get(api::api_keys::get).patch(api::api_keys::update).delete(api::api_keys::delete),
+        )
+        .route("/api-keys/{id}/rotate", post(api::api_keys::rotate))
+        .route("/clients", get(api::clients::list).post(api::clients::create))
+        .route(
+            "/clients/{id}",
+            get(api::clients::get).patch(api::clients::update).delete(api::clients::delete),
+        )
+        .route("/clients/{id}/secrets", post(api::clients::create_secret))
+        .route("/clients/{id}/secrets/{secret_id}", delete(api::clients::delete_secret))
+        .route("/grants", get(api::grants::list))
+        .route("/grants/{id}", delete(api::grants::delete))
+        .fallback(async || ApiError::not_found())
+        .method_not_allowed_fallback(async || {
+            ApiErrorCode::MethodNotAllowed.because("This address takes another method")
+        })
+        .layer(from_fn_with_state(app.clone(), caller::identify))
+}
+
+fn session_api() -> Router<App> {
+    Router::new()
+        .route("/register", post(api::session::register))
+        .route("/login", post(api::session::login))
+        .route("/refresh", post(api::session::refresh))
+        .route("/me", get(api::session::me))
+        .route("/logout", post(api::session::logout))
+        .fallback(async || ApiError::not_found().upper_case())
+        .method_not_allowed_fallback(async || {
+            ApiErrorCode::MethodNotAllowed.because("This address takes another method").upper_case()
+        })
+}
+
+fn people(app: &App) -> Router<App> {
+    Router::new()
+        .route("/oauth/authorize", get(oauth::authorize::get).post(oauth::authorize::post))
+        .route("/", get(pages::home::get))
+        .route("/login", get(pages::login::get).post(pages::login::post))
+        .route("/register", get(pages::register::get).post(pages::register::post))
+        .route("/logout", get(pages::logout::get).post(pages::logout::post))
+        .route("/errors", get(pages::errors::list))
+        .route("/errors/{code}", get(pages::errors::get))
+        .merge(settings())
+        .merge(playground(app.config.playground))
+        .layer(from_fn_with_state(app.clone(), pages::headers::security_headers))
+        .layer(layers::sessions(app))
+        .route("/assets/style.css", get(pages::assets::style))
+        .route("/assets/logo.svg", get(pages::assets::logo))
+}
+
+fn settings() -> Router<App> {
+    Router::new()
+        .route("/settings", get(settings::get))
+        .route("/settings/api", get(settings::api::list).post(settings::api::create))
+        .route("/settings/api/{id}/rotate", get(settings::api::get_rotate).post(settings::api::rotate))
+        .route("/settings/api/{id}/revoke", get(settings::api::get_revoke).post(settings::api::revoke))
+        .route("/settings/apps", get(settings::apps::list))
+        .route("/settings/apps/{id}/remove", get(settings::apps::get_remove).post(settings::apps::remove))
+        .route("/settings/developer", get(developer::list))
+        .route("/settings/developer/new", get(developer::new::get).post(developer::new::post))
+        .route("/settings/developer/{id}", get(developer::own_app::get).post(developer::own_app::post))
+        .route(
+            "/settings/developer/{id}/delete",
+            get(developer::own_app::get_delete).post(developer::own_app::delete),
+        )
+        .route("/settings/developer/{id}/secrets", post(developer::secrets::create))
+        .route(
+            "/settings/developer/{id}/secrets/{secret_id}/delete",
+            get(developer::secrets::get_delete).post(developer::secrets::delete),
+        )
+        .route("/settings/account", get(settings::account::get))
+        .route("/settings/account/password", post(settings::account::change_password))
+        .route("/settings/account/sessions/{id}/end", post(settings::account::end_session))
+        .route("/settings/account/sessions/end-others", post(settings::account::end_other_sessions))
+}
+
+fn playground(is_on: bool) -> Router<App> {
+    if !is_on {
+        return Router::new();
+    }
+    Router::new()
+        .route("/playground", get(playground::get))
+        .route("/playground/start", post(playground::start))
+        .route("/playground/callback", get(playground::callback))
+        .route("/playground/step", post(playground::step))
+        .route("/playground/client-credentials", post(playground::client_credentials))
+        .route("/playground/reset", post(playground::reset))
+}

@@ -1,0 +1,69 @@
+//! What goes on beside the requests.
+
+use std::time::Duration;
+
+use sqlx::postgres::PgListener;
+
+use crate::accounts::browser_session;
+use crate::accounts::throttle;
+use crate::app::App;
+use crate::grants::access_token;
+use crate::grants::grant;
+use crate::organizations::session;
+use crate::signing::key;
+
+/// The keys are read again this often even if nothing was heard: shorter than a new key is announced.
+const RELOAD_KEYS_EVERY: Duration = Duration::from_secs(60);
+const CLEAN_UP_EVERY: Duration = Duration::from_secs(3600);
+const RECONNECT_AFTER: Duration = Duration::from_secs(1);
+
+/// Runs until the process ends.
+pub(super) fn start(app: &App) {
+    tokio::spawn(follow_keys(app.clone()));
+    tokio::spawn(clean_up_regularly(app.clone()));
+}
+
+/// Takes over changed keys: when another process announces them, and regularly.
+async fn follow_keys(app: App) {
+    loop {
+        if let Err(error) = listen_for_keys(&app).await {
+            tracing::warn!(error = format!("{error:#}"), "keys cannot be followed; trying again");
+        }
+        tokio::time::sleep(RECONNECT_AFTER).await;
+    }
+}
+
+async fn listen_for_keys(app: &App) -> anyhow::Result<()> {
+    let mut listener = PgListener::connect_with(&app.db).await?;
+    listener.listen(key::CHANNEL).await?;
+    loop {
+        // First of all, for what was announced while nobody listened.
+        let mut db = app.db.acquire().await?;
+        app.keys.reload(&mut db).await?;
+        drop(db);
+        if let Ok(heard) = tokio::time::timeout(RELOAD_KEYS_EVERY, listener.try_recv()).await {
+            anyhow::ensure!(heard?.is_some(), "the connection was lost");
+        }
+    }
+}
+
+async fn clean_up_regularly(app: App) {
+    loop {
+        if let Err(error) = clean_up(&app).await {
+            tracing::warn!(error = format!("{error:#}"), "the clean-up failed; it will be tried again");
+        }
+        tokio::time::sleep(CLEAN_UP_EVERY).await;
+    }
+}
+
+/// Removes rows that can never matter again.
+pub async fn clean_up(app: &App) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    let mut db = app.db.acquire().await?;
+    throttle::delete_old(&mut db, now).await?;
+    browser_session::delete_expired(&mut db, now).await?;
+    session::delete_dead(&mut db, now).await?;
+    access_token::delete_expired(&mut db, now).await?;
+    grant::delete_dead(&mut db, now).await?;
+    Ok(())
+}

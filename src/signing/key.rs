@@ -1,0 +1,215 @@
+//! Keys that sign access tokens: made, announced, used, retired, revoked.
+
+use anyhow::Context;
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa;
+use aws_lc_rs::signature;
+use chrono::TimeDelta;
+use jsonwebtoken::Algorithm;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::EncodingKey;
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::jwk::KeyOperations;
+use jsonwebtoken::jwk::PublicKeyUse;
+use jsonwebtoken::jwk::ThumbprintHash;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use crate::base::clock::Timestamp;
+use crate::base::server_secret::ServerSecret;
+
+/// How long the JWK set may be cached.
+pub const JWKS_MAX_AGE: TimeDelta = TimeDelta::minutes(5);
+
+/// How long a new key is published before it signs: longer than [`JWKS_MAX_AGE`], so that every verifier has
+/// fetched it by then.
+pub const ANNOUNCE: TimeDelta = TimeDelta::minutes(15);
+
+/// How long a retired key goes on verifying: the longest life that a client's access tokens may have, and a
+/// little for clocks that differ.
+pub const VERIFY_AFTER_RETIREMENT: TimeDelta = TimeDelta::hours(25);
+
+/// A key as the database keeps it.
+#[derive(Debug)]
+pub struct SigningKey {
+    /// `kid`: the key's thumbprint (RFC 7638).
+    pub id: String,
+    pub algorithm: Algorithm,
+    pub public_jwk: Jwk,
+    private_sealed: Vec<u8>,
+    pub created_at: Timestamp,
+    pub signs_from: Timestamp,
+    pub verifies_until: Option<Timestamp>,
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl SigningKey {
+    /// A fresh key that signs from `signs_from`.
+    pub fn generate(
+        algorithm: Algorithm,
+        secret: &ServerSecret,
+        now: Timestamp,
+        signs_from: Timestamp,
+    ) -> anyhow::Result<Self> {
+        let der = generate_der(algorithm)?;
+        let mut public_jwk = Jwk::from_encoding_key(&encoding_key(algorithm, &der)?, algorithm)?;
+        let id = public_jwk.thumbprint(ThumbprintHash::SHA256)?;
+        public_jwk.common.key_id = Some(id.clone());
+        public_jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+        public_jwk.common.key_operations = Some(vec![KeyOperations::Verify]);
+        let private_sealed = secret.seal(&context(&id), &der)?;
+        Ok(Self {
+            id,
+            algorithm,
+            public_jwk,
+            private_sealed,
+            created_at: now,
+            signs_from,
+            verifies_until: None,
+            revoked_at: None,
+        })
+    }
+
+    /// Fails if the key was sealed under another server secret.
+    pub fn private_half(&self, secret: &ServerSecret) -> anyhow::Result<EncodingKey> {
+        let der = secret.open(&context(&self.id), &self.private_sealed).context(
+            "a signing key does not open: the server secret is not the one with which this database was set up",
+        )?;
+        encoding_key(self.algorithm, &der)
+    }
+
+    pub fn public_half(&self) -> anyhow::Result<DecodingKey> {
+        Ok(DecodingKey::from_jwk(&self.public_jwk)?)
+    }
+
+    /// Whether a signature of this key counts.
+    pub fn verifies(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.verifies_until.is_none_or(|until| now < until)
+    }
+}
+
+/// All that may still matter, the one that signs last at the end.
+pub async fn list(db: &mut PgConnection) -> anyhow::Result<Vec<SigningKey>> {
+    let rows = sqlx::query!(
+        r#"
+        select id, algorithm, public_jwk as "public_jwk: Json<Jwk>", private_sealed, created_at, signs_from,
+               verifies_until, revoked_at
+          from signing_keys
+         order by signs_from, created_at, id
+        "#,
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(SigningKey {
+                id: row.id,
+                algorithm: row.algorithm.parse()?,
+                public_jwk: row.public_jwk.0,
+                private_sealed: row.private_sealed,
+                created_at: row.created_at,
+                signs_from: row.signs_from,
+                verifies_until: row.verifies_until,
+                revoked_at: row.revoked_at,
+            })
+        })
+        .collect()
+}
+
+/// Adds `key`, and lets the keys before it go on verifying for a while after it has begun to sign.
+pub async fn rotate(db: &mut PgConnection, key: &SigningKey) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        with retired as (
+            update signing_keys
+               set verifies_until = $6
+             where verifies_until is null
+               and revoked_at is null
+        )
+        insert into signing_keys (id, algorithm, public_jwk, private_sealed, created_at, signs_from)
+        values ($1, $2, $3, $4, $5, $7)
+        "#,
+        key.id,
+        algorithm_name(key.algorithm),
+        Json(&key.public_jwk) as _,
+        key.private_sealed,
+        key.created_at,
+        key.signs_from + VERIFY_AFTER_RETIREMENT,
+        key.signs_from,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// From now on nothing signed with the key counts. `false` if there is no such key or it was revoked before.
+pub async fn revoke(db: &mut PgConnection, id: &str, now: Timestamp) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "update signing_keys set revoked_at = $2 where id = $1 and revoked_at is null",
+        id,
+        now
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Tells every node that the keys have changed; heard when the transaction commits.
+pub async fn announce_change(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("select pg_notify($1, '')", CHANNEL).fetch_one(db).await?;
+    Ok(())
+}
+
+/// Where [`announce_change`] is heard.
+pub const CHANNEL: &str = "countersign_keys";
+
+/// `alg` (RFC 7518 §3.1, RFC 8037 §3.1).
+pub const fn algorithm_name(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::RS256 => "RS256",
+        Algorithm::EdDSA => "EdDSA",
+        _ => "ES256",
+    }
+}
+
+fn context(id: &str) -> String {
+    format!("signing key {id}")
+}
+
+/// The private key in the form that [`encoding_key`] reads.
+fn generate_der(algorithm: Algorithm) -> anyhow::Result<Vec<u8>> {
+    let random = SystemRandom::new();
+    match algorithm {
+        Algorithm::ES256 => {
+            let signing = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+            Ok(signature::EcdsaKeyPair::generate_pkcs8(signing, &random)?.as_ref().to_vec())
+        }
+        Algorithm::EdDSA => Ok(signature::Ed25519KeyPair::generate_pkcs8v1(&random)?.as_ref().to_vec()),
+        Algorithm::RS256 => {
+            let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa2048)?;
+            pkcs1_of_pkcs8(pair.as_der()?.as_ref())
+        }
+        other => anyhow::bail!("{other:?} is not an algorithm that this server signs with"),
+    }
+}
+
+fn encoding_key(algorithm: Algorithm, der: &[u8]) -> anyhow::Result<EncodingKey> {
+    match algorithm {
+        Algorithm::ES256 => Ok(EncodingKey::from_ec_der(der)),
+        Algorithm::EdDSA => Ok(EncodingKey::from_ed_der(der)),
+        Algorithm::RS256 => Ok(EncodingKey::from_rsa_der(der)),
+        other => anyhow::bail!("{other:?} is not an algorithm that this server signs with"),
+    }
+}
+
+/// What is inside the PKCS #8 wrapping (RFC 5958 §2) of an RSA key: version, algorithm and the octet string
+/// that is the PKCS #1 key. The lengths are those of any RSA key from 1024 to 16384 bits.
+fn pkcs1_of_pkcs8(der: &[u8]) -> anyhow::Result<Vec<u8>> {
+    const WRAPPING: usize = 26;
+    anyhow::ensure!(
+        der.len() > WRAPPING && der[WRAPPING - 4..WRAPPING - 2] == [0x04, 0x82],
+        "an RSA key has an unexpected wrapping"
+    );
+    Ok(der[WRAPPING..].to_vec())
+}

@@ -1,0 +1,155 @@
+//! The keys as a running server holds them: opened once, read by every request.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::RwLock;
+
+use anyhow::Context;
+use aws_lc_rs::hmac;
+use jsonwebtoken::Algorithm;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::EncodingKey;
+use jsonwebtoken::jwk::JwkSet;
+use sqlx::Connection;
+use sqlx::PgConnection;
+
+use crate::base::clock::Timestamp;
+use crate::base::server_secret::ServerSecret;
+use crate::signing::derived;
+use crate::signing::derived::Derived;
+use crate::signing::derived::Kind;
+use crate::signing::key;
+use crate::signing::key::SigningKey;
+use crate::signing::token_key;
+
+/// Cheap to clone. Reading takes a lock only as long as it takes to copy a pointer.
+#[derive(Clone)]
+pub struct Keyring {
+    secret: ServerSecret,
+    keys: Arc<RwLock<Arc<Keys>>>,
+}
+
+/// One state of the ring; a request uses one from beginning to end.
+pub struct Keys {
+    /// The one that signs last at the end.
+    signing: Vec<OpenKey>,
+    token: HashMap<i16, hmac::Key>,
+    newest_token_key: i16,
+}
+
+pub struct OpenKey {
+    pub key: SigningKey,
+    pub private: EncodingKey,
+    pub public: DecodingKey,
+}
+
+impl Keyring {
+    /// Opens the keys of the database, making the first ones if there are none.
+    pub async fn open(
+        db: &mut PgConnection,
+        secret: ServerSecret,
+        algorithm: Algorithm,
+        now: Timestamp,
+    ) -> anyhow::Result<Self> {
+        create_missing(db, &secret, algorithm, now).await?;
+        let keys = load(db, &secret).await?;
+        Ok(Self { secret, keys: Arc::new(RwLock::new(Arc::new(keys))) })
+    }
+
+    pub fn current(&self) -> Arc<Keys> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over what another node, or the command line, has changed.
+    pub async fn reload(&self, db: &mut PgConnection) -> anyhow::Result<()> {
+        let keys = load(db, &self.secret).await?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        Ok(())
+    }
+}
+
+impl Keys {
+    /// The key that signs at `now`.
+    pub fn signer(&self, now: Timestamp) -> anyhow::Result<&OpenKey> {
+        self.signing
+            .iter()
+            .rev()
+            .find(|open| open.key.signs_from <= now && open.key.verifies(now))
+            .context("no signing key is in force: run `countersign keys rotate --now`")
+    }
+
+    /// `None` if the key is unknown, retired or revoked.
+    pub fn verifier(&self, id: &str, now: Timestamp) -> Option<&OpenKey> {
+        self.signing.iter().find(|open| open.key.id == id && open.key.verifies(now))
+    }
+
+    pub fn knows(&self, id: &str) -> bool {
+        self.signing.iter().any(|open| open.key.id == id)
+    }
+
+    /// Every key that verifies, or will: what `GET /oauth/jwks` publishes (RFC 7517 §5).
+    pub fn jwks(&self, now: Timestamp) -> JwkSet {
+        let keys = self.signing.iter().filter(|open| open.key.verifies(now));
+        JwkSet { keys: keys.map(|open| open.key.public_jwk.clone()).collect() }
+    }
+
+    pub(super) fn token_key(&self, id: i16) -> Option<&hmac::Key> {
+        self.token.get(&id)
+    }
+
+    /// Which key derives new tokens; rows keep the number, so that a retry derives the same token again.
+    pub fn newest_token_key(&self) -> i16 {
+        self.newest_token_key
+    }
+
+    /// `None` if the key was taken out of the ring.
+    pub fn derive(&self, key_id: i16, kind: Kind, token: Derived) -> Option<crate::base::secret::Secret> {
+        Some(derived::derive(key_id, self.token_key(key_id)?, kind, token))
+    }
+}
+
+async fn load(db: &mut PgConnection, secret: &ServerSecret) -> anyhow::Result<Keys> {
+    let mut signing = Vec::new();
+    for key in key::list(db).await? {
+        // A revoked key is not opened: nothing may be signed with it.
+        if key.revoked_at.is_none() {
+            signing.push(OpenKey {
+                private: key.private_half(secret)?,
+                public: key.public_half()?,
+                key,
+            });
+        }
+    }
+    let mut token = HashMap::new();
+    for key in token_key::list(db).await?.iter().filter(|key| !key.is_revoked()) {
+        token.insert(key.id, key.open(secret)?);
+    }
+    let newest_token_key = token.keys().copied().max().context("the ring holds no token key")?;
+    Ok(Keys { signing, token, newest_token_key })
+}
+
+/// Under a lock, because several nodes may be started on a new database at once.
+async fn create_missing(
+    db: &mut PgConnection,
+    secret: &ServerSecret,
+    algorithm: Algorithm,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let mut tx = db.begin().await?;
+    lock(&mut tx).await?;
+    if !key::list(&mut tx).await?.iter().any(|key| key.signs_from <= now && key.verifies(now)) {
+        key::rotate(&mut tx, &SigningKey::generate(algorithm, secret, now, now)?).await?;
+    }
+    if token_key::list(&mut tx).await?.iter().all(token_key::TokenKey::is_revoked) {
+        token_key::rotate(&mut tx, secret, now).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Keeps two processes from changing the ring at once, until the transaction ends.
+pub async fn lock(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtext('countersign keys'))").fetch_one(db).await?;
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! Everything is tested over HTTP against a running server with its own database.
+//! One binary: each extra file in `tests/` would be linked separately.
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod api;
+mod cli;
+mod house_rules;
+mod oauth;
+mod pages;
+mod support;

@@ -1,0 +1,200 @@
+//! A real server on an ephemeral port, with its own database and a clock the test moves by hand.
+
+mod answer;
+mod browser;
+mod database;
+mod oauth_client;
+
+use std::net::SocketAddr;
+
+use countersign::accounts::user;
+use countersign::api_keys::key;
+use countersign::api_keys::key::NewApiKey;
+use countersign::app::App;
+use countersign::app::config::Config;
+use countersign::app::config::Settings;
+use countersign::base::clock::Clock;
+use countersign::base::ids::ApiKeyId;
+use countersign::base::ids::ClientId;
+use countersign::base::ids::OrganizationId;
+use countersign::base::secret::Secret;
+use countersign::base::server_secret::ServerSecret;
+use countersign::clients::client;
+use countersign::clients::registration::Registration;
+use countersign::clients::secret;
+use countersign::organizations::member;
+use countersign::organizations::member::Role;
+use countersign::organizations::organization;
+use countersign::organizations::organization::Beginning;
+use countersign::scopes::Scopes;
+use tokio::net::TcpListener;
+
+pub use answer::Answer;
+pub use browser::Browser;
+pub use database::TestDatabase;
+pub use oauth_client::CALLBACK;
+pub use oauth_client::OAuthClient;
+pub use oauth_client::Pkce;
+
+/// Of everybody in a test.
+pub const PASSWORD: &str = "correct horse battery";
+
+pub struct TestServer {
+    pub url: String,
+    pub clock: Clock,
+    pub app: App,
+    pub database: TestDatabase,
+    http: reqwest::Client,
+}
+
+/// A person and their organization.
+#[derive(Debug, Clone)]
+pub struct TestUser {
+    pub id: String,
+    pub email: String,
+    pub organization: OrganizationId,
+}
+
+impl TestServer {
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// `adjust` changes the settings from what a newcomer has.
+    pub async fn start_with(adjust: impl FnOnce(&mut Settings)) -> Self {
+        let database = TestDatabase::create().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut settings =
+            Settings { issuer: format!("http://{address}"), demo: Some(false), ..Settings::default() };
+        adjust(&mut settings);
+        let config = Config::try_from(settings).unwrap();
+        let clock = Clock::manual("2030-01-01T00:00:00Z".parse().unwrap());
+        let secret = ServerSecret::new(&Secret::new("a server secret of the tests, long enough"));
+        let app = App::new(config, secret, database.pool(), clock.clone()).await.unwrap();
+
+        let service =
+            countersign::server::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async { axum::serve(listener, service).await });
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { url: format!("http://{address}"), clock, app, database, http }
+    }
+
+    pub fn issuer(&self) -> &str {
+        self.app.config.links.issuer()
+    }
+
+    /// For requests of any kind; `path` begins with a slash.
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method.parse().unwrap(), format!("{}{path}", self.url))
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        Answer::of(self.request("GET", path)).await
+    }
+
+    /// With a credential, as `Authorization: Bearer`.
+    pub async fn get_as(&self, credential: &str, path: &str) -> Answer {
+        Answer::of(self.request("GET", path).bearer_auth(credential)).await
+    }
+
+    pub async fn send_json_as(
+        &self,
+        credential: &str,
+        method: &str,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Answer {
+        Answer::of(self.request(method, path).bearer_auth(credential).json(body)).await
+    }
+
+    pub async fn post_form(&self, path: &str, form: &str) -> Answer {
+        let request = self.request("POST", path);
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(form.to_owned());
+        Answer::of(request).await
+    }
+
+    /// Somebody with an organization of their own, on plan `pro`.
+    pub async fn user(&self, name: &str) -> TestUser {
+        self.user_on_plan(name, "pro").await
+    }
+
+    pub async fn user_on_plan(&self, name: &str, plan: &str) -> TestUser {
+        let now = self.clock.now();
+        let hash = self.app.passwords.hash(Secret::new(PASSWORD)).await.unwrap();
+        let mut tx = self.app.db.begin().await.unwrap();
+        let email = format!("{name}@example.com");
+        let user = user::create(&mut tx, &email, &hash, now).await.unwrap().unwrap();
+        let beginning = Beginning { plan, credits_cents: 500 };
+        let organization = organization::create(&mut tx, &format!("{name} Inc"), beginning, now).await.unwrap();
+        member::add(&mut tx, organization, user.id, Role::Owner, now).await.unwrap();
+        tx.commit().await.unwrap();
+        TestUser { id: user.id.to_string(), email, organization }
+    }
+
+    /// A key of the organization.
+    pub async fn key(&self, organization: OrganizationId, scopes: &str) -> (ApiKeyId, String) {
+        let mut db = self.app.db.acquire().await.unwrap();
+        let scopes = Scopes::parse(scopes).unwrap();
+        let new = NewApiKey { organization, label: "test", scopes: &scopes, created_by: None, expires_at: None };
+        let (id, key) = key::create(&mut db, &new, "sk", self.clock.now()).await.unwrap();
+        (id, key.expose().to_owned())
+    }
+
+    /// A public client of the organization with [`CALLBACK`] and all scopes but `admin`.
+    pub async fn public_client(&self, organization: OrganizationId) -> OAuthClient {
+        self.client(organization, |_| {}).await
+    }
+
+    /// The same with a secret and all grant types.
+    pub async fn confidential_client(&self, organization: OrganizationId) -> OAuthClient {
+        self.client(organization, |registration| {
+            registration.is_confidential = true;
+            registration.grant_types.push("client_credentials".to_owned());
+        })
+        .await
+    }
+
+    pub async fn client(
+        &self,
+        organization: OrganizationId,
+        adjust: impl FnOnce(&mut Registration),
+    ) -> OAuthClient {
+        let scopes = Scopes::parse("read write delete").unwrap();
+        let mut registration = Registration {
+            name: "Test app".to_owned(),
+            homepage_url: None,
+            logo_url: None,
+            is_confidential: false,
+            redirect_uris: vec![CALLBACK.to_owned()],
+            default_scopes: scopes.clone(),
+            required_scopes: Scopes::default(),
+            scopes,
+            grant_types: vec!["authorization_code".to_owned(), "refresh_token".to_owned()],
+            require_pkce: true,
+            lifetimes: self.app.config.lifetimes,
+        };
+        adjust(&mut registration);
+        registration.check(self.app.config.scopes.all()).unwrap();
+        let now = self.clock.now();
+        let mut db = self.app.db.acquire().await.unwrap();
+        let id: ClientId = client::create(&mut db, organization, &registration, now).await.unwrap();
+        let secret = if registration.is_confidential {
+            secret::create(&mut db, id, "test", None, now).await.unwrap().map(|(_, secret)| secret)
+        } else {
+            None
+        };
+        OAuthClient { id: id.to_string(), secret: secret.map(|secret| secret.expose().to_owned()) }
+    }
+
+    /// A browser in which nobody is signed in.
+    pub fn browser(&self) -> Browser {
+        Browser::new(&self.url)
+    }
+
+    pub async fn browser_of(&self, user: &TestUser) -> Browser {
+        let browser = self.browser();
+        browser.sign_in(&user.email, PASSWORD).await;
+        browser
+    }
+}
