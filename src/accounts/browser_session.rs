@@ -54,11 +54,7 @@ pub struct BrowserSession {
 }
 
 /// The live sessions of a person, the one seen last first.
-pub async fn list(
-    db: &mut PgConnection,
-    user: UserId,
-    now: Timestamp,
-) -> sqlx::Result<Vec<BrowserSession>> {
+pub async fn list(db: &mut PgConnection, user: UserId, now: Timestamp) -> sqlx::Result<Vec<BrowserSession>> {
     let rows = sqlx::query!(
         r#"
         select id as "id: BrowserSessionId", data -> 'sign_in' as "sign_in!: Json<SignIn>", last_seen_at

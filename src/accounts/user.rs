@@ -51,10 +51,7 @@ pub async fn find(db: &mut PgConnection, id: UserId) -> sqlx::Result<Option<User
 }
 
 /// The person with this address, in whatever case, and what the password must match.
-pub async fn find_by_email(
-    db: &mut PgConnection,
-    email: &str,
-) -> sqlx::Result<Option<(User, PasswordHash)>> {
+pub async fn find_by_email(db: &mut PgConnection, email: &str) -> sqlx::Result<Option<(User, PasswordHash)>> {
     let row = sqlx::query!(
         r#"
         select id as "id: UserId", email, is_superadmin, created_at, password_hash

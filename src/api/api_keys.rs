@@ -50,9 +50,22 @@ pub struct Update {
     label: Option<String>,
     #[serde(default)]
     scopes: Option<Vec<String>>,
-    /// Absent: as it was; `null`: never.
-    #[serde(default, deserialize_with = "present")]
-    expires_at: Option<Option<Timestamp>>,
+    #[serde(default)]
+    expires_at: ExpiryChange,
+}
+
+/// Tells a field that is `null`, which means never, from one that is not there.
+#[derive(Default)]
+enum ExpiryChange {
+    #[default]
+    Keep,
+    Set(Option<Timestamp>),
+}
+
+impl<'de> Deserialize<'de> for ExpiryChange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::deserialize(deserializer).map(Self::Set)
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -114,8 +127,10 @@ pub async fn update(
     let id = parse_id(&id)?;
     let label = body.label.as_deref().map(checked_label).transpose()?;
     let scopes = body.scopes.as_deref().map(|scopes| checked_scopes(&app, scopes)).transpose()?;
-    let expires_at =
-        body.expires_at.map(|expiry| checked_expiry(expiry, app.clock.now())).transpose()?;
+    let expires_at = match body.expires_at {
+        ExpiryChange::Keep => None,
+        ExpiryChange::Set(expiry) => Some(checked_expiry(expiry, app.clock.now())?),
+    };
     let change = Change { label, scopes: scopes.as_ref(), expires_at };
     let mut db = app.db.acquire().await?;
     let changed = key::update(&mut db, principal.organization.id, id, &change).await?;
@@ -207,7 +222,8 @@ fn revoked() -> ApiError {
 
 fn checked_label(label: &str) -> Result<&str, ApiError> {
     let label = label.trim();
-    let is_good = (1..=MAX_LABEL_LENGTH).contains(&label.chars().count()) && !label.chars().any(char::is_control);
+    let is_good =
+        (1..=MAX_LABEL_LENGTH).contains(&label.chars().count()) && !label.chars().any(char::is_control);
     let invalid = || ApiErrorCode::ValidationError.because("A label has 1 to 100 characters").at("label");
     if is_good { Ok(label) } else { Err(invalid()) }
 }
@@ -230,9 +246,4 @@ fn checked_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> Result<Optio
         return Err(ApiErrorCode::ValidationError.because("expires_at is in the past").at("expires_at"));
     }
     Ok(expires_at.map(|at| at.trunc_subsecs(6)))
-}
-
-/// Tells a field that is `null` from one that is not there.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }

@@ -66,10 +66,7 @@ pub struct SecretBody {
     expires_at: Option<Timestamp>,
 }
 
-pub async fn list(
-    State(app): State<App>,
-    MayAdmin(principal): MayAdmin,
-) -> Result<Json<Value>, ApiError> {
+pub async fn list(State(app): State<App>, MayAdmin(principal): MayAdmin) -> Result<Json<Value>, ApiError> {
     let mut db = app.db.acquire().await?;
     let clients = client::list(&mut db, principal.organization.id).await?;
     let data: Vec<Value> = clients.iter().map(shown).collect();
@@ -108,10 +105,8 @@ pub async fn create(
     if let Some(secret) = secret {
         shown["client_secret"] = secret.expose().into();
     }
-    let headers = [
-        (header::LOCATION, format!("/v1/clients/{id}")),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
+    let headers =
+        [(header::LOCATION, format!("/v1/clients/{id}")), (header::CACHE_CONTROL, "no-store".to_owned())];
     Ok((StatusCode::CREATED, headers, Json(shown)))
 }
 
@@ -122,7 +117,10 @@ pub async fn update(
     JsonBody(body): JsonBody<ClientBody>,
 ) -> Result<Json<Value>, ApiError> {
     let client = find(&app, &principal, &id).await?;
-    if body.r#type.is_some_and(|found| (found == ClientType::Confidential) != client.registration.is_confidential) {
+    if body
+        .r#type
+        .is_some_and(|found| (found == ClientType::Confidential) != client.registration.is_confidential)
+    {
         let error = ApiErrorCode::ValidationError.because("The type of a client cannot be changed");
         return Err(error.at("type"));
     }

@@ -53,9 +53,7 @@ fn whose(app: &App, principal: &Principal) -> Result<Whose, ApiError> {
     }
     match (&principal.user, principal.credential) {
         (Some(user), Credential::Session(_)) => Ok(Whose::Person(user.id)),
-        _ => Err(permission::check_scope(app, principal, ADMIN)
-            .err()
-            .unwrap_or_else(ApiError::not_found)),
+        _ => Err(permission::check_scope(app, principal, ADMIN).err().unwrap_or_else(ApiError::not_found)),
     }
 }
 

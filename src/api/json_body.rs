@@ -29,7 +29,9 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
         }
         let body = Bytes::from_request(request, app).await.map_err(|rejection| {
             match rejection.into_response().status() {
-                StatusCode::PAYLOAD_TOO_LARGE => ApiErrorCode::PayloadTooLarge.because("The body is too large"),
+                StatusCode::PAYLOAD_TOO_LARGE => {
+                    ApiErrorCode::PayloadTooLarge.because("The body is too large")
+                }
                 _ => ApiErrorCode::BadRequest.because("The body could not be read"),
             }
         })?;

@@ -128,8 +128,7 @@ pub async fn login(
     // Somebody whose last organization is gone has nowhere to sign in to.
     let organization = organizations.first().ok_or_else(wrong_credentials)?;
     let whose = (user.id, organization.id);
-    let tokens =
-        session::create(&mut db, &app.keys.current(), app.config.links.issuer(), whose, now).await?;
+    let tokens = session::create(&mut db, &app.keys.current(), app.config.links.issuer(), whose, now).await?;
     let answer = json!({
         "session": shown(&tokens),
         "user": { "id": user.id, "email": user.email, "companyId": organization.number },
@@ -152,7 +151,11 @@ pub async fn refresh(
     Ok((NO_STORE, Json(json!({ "session": shown(&tokens) }))))
 }
 
-pub async fn me(State(app): State<App>, address: ClientAddress, parts: Parts) -> Result<Json<Value>, SessionError> {
+pub async fn me(
+    State(app): State<App>,
+    address: ClientAddress,
+    parts: Parts,
+) -> Result<Json<Value>, SessionError> {
     let principal = signed_in(&app, address, &parts).await?;
     let organization = &principal.organization;
     let user = principal.user.as_ref().ok_or_else(unauthorized)?;

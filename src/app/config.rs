@@ -29,7 +29,7 @@ settings! {
     listen: String = "127.0.0.1:8080".to_owned(),
     /// Where the embedded PostgreSQL and a generated secret are kept.
     data_dir: String = "data".to_owned(),
-    /// PostgreSQL to use, as postgres://user:password@host/database. Unset: an embedded one in `data_dir`. DATABASE_URL is read, too.
+    /// PostgreSQL to use, as `postgres://user:password@host/database`. Unset: an embedded one in `data_dir`. `DATABASE_URL` is read, too.
     database_url: Option<Secret> = None,
     /// Connections to PostgreSQL, at the most.
     database_connections: i64 = 10,
@@ -45,7 +45,7 @@ settings! {
     scopes: BTreeMap<String, String> = BTreeMap::new(),
     /// What API keys begin with, before the underscore.
     api_key_prefix: String = "sk".to_owned(),
-    /// How new signing keys sign: ES256, EdDSA or RS256.
+    /// How new signing keys sign: `ES256`, `EdDSA` or `RS256`.
     signing_algorithm: String = "ES256".to_owned(),
     /// How long an access token lives, unless its client says otherwise.
     access_token_seconds: i64 = 600,
@@ -84,7 +84,9 @@ impl Settings {
             settings::read_file(file, Self::KEYS, |name, value| settings.set_toml(name, value))?;
         }
         let environment: Vec<_> = environment.collect();
-        if let Some((_, url)) = environment.iter().find(|(name, url)| name == "DATABASE_URL" && !url.is_empty()) {
+        if let Some((_, url)) =
+            environment.iter().find(|(name, url)| name == "DATABASE_URL" && !url.is_empty())
+        {
             settings.database_url = Some(Secret::new(url.as_str()));
         }
         settings::read_environment(environment.into_iter(), Self::KEYS, |name, text| {
@@ -109,6 +111,7 @@ impl Settings {
 
 /// Settings that make sense.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Config {
     pub links: Links,
     pub listen: String,
@@ -150,7 +153,8 @@ impl TryFrom<Settings> for Config {
         }
         let prefix = &settings.api_key_prefix;
         ensure!(
-            (1..=16).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'),
+            (1..=16).contains(&prefix.len())
+                && prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'),
             "api_key_prefix must be 1 to 16 letters, digits and underscores"
         );
         ensure!(
@@ -196,7 +200,8 @@ impl TryFrom<Settings> for Config {
 
 /// RFC 8707 §2: an absolute URI without fragment.
 fn check_resource(resource: &str) -> anyhow::Result<()> {
-    let url = Url::parse(resource).with_context(|| format!("resources: {resource:?} is not an absolute URI"))?;
+    let url =
+        Url::parse(resource).with_context(|| format!("resources: {resource:?} is not an absolute URI"))?;
     ensure!(url.fragment().is_none(), "resources: {resource:?} has a fragment");
     Ok(())
 }

@@ -52,11 +52,7 @@ impl ServerSecret {
         let length = self
             .sealing_key()
             .ok()?
-            .open_in_place(
-                Nonce::assume_unique_for_key(*nonce),
-                Aad::from(context.as_bytes()),
-                &mut plain,
-            )
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(context.as_bytes()), &mut plain)
             .ok()?
             .len();
         plain.truncate(length);

@@ -66,7 +66,7 @@ pub(super) struct CreateClient {
     /// What the app may ask for; may be repeated
     #[arg(long, required = true)]
     scope: Vec<String>,
-    /// May be repeated [default: authorization_code and refresh_token]
+    /// May be repeated; if absent `authorization_code` and `refresh_token`
     #[arg(long)]
     grant_type: Vec<String>,
     /// Vouch for the app on the consent page
@@ -93,7 +93,7 @@ pub(super) struct CreateUser {
     /// Read the password from standard input
     #[arg(long, required = true)]
     password_stdin: bool,
-    /// Number, UUID or exact name of one to join [default: a new one, named after the address]
+    /// Number, UUID or exact name of one to join; if absent a new one, named after the address
     #[arg(long)]
     organization: Option<String>,
     /// In the organization that is joined
@@ -135,7 +135,9 @@ impl CreateClient {
             let now = Clock::System.now();
             let organization = find_organization(&mut tx, &self.organization).await?;
             let registration = self.registration(&config)?;
-            registration.check(config.scopes.all()).map_err(|error| anyhow::anyhow!("{}: {error}", error.field))?;
+            registration
+                .check(config.scopes.all())
+                .map_err(|error| anyhow::anyhow!("{}: {error}", error.field))?;
             let id = client::create(&mut tx, organization.id, &registration, now).await?;
             client::set_reviewed(&mut tx, id, self.reviewed).await?;
             let secret = match self.r#type {
@@ -224,7 +226,10 @@ impl CreateApikey {
                 bail!("there is no scope {unknown:?}");
             }
             let label = self.label.trim();
-            ensure!((1..=key::MAX_LABEL_LENGTH).contains(&label.chars().count()), "a label has 1 to 100 characters");
+            ensure!(
+                (1..=key::MAX_LABEL_LENGTH).contains(&label.chars().count()),
+                "a label has 1 to 100 characters"
+            );
             let new = NewApiKey {
                 organization: organization.id,
                 label,

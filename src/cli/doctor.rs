@@ -57,9 +57,13 @@ fn issuer(config: &Config, findings: &mut Vec<Finding>) {
     findings.push(if config.links.is_https() {
         Finding::Good(format!("Issuer: {issuer}. Apps compare it letter by letter."))
     } else if config.links.is_loopback() {
-        Finding::Note(format!("Issuer: {issuer} can only be used on this machine. For others, set issuer to an https URL."))
+        Finding::Note(format!(
+            "Issuer: {issuer} can only be used on this machine. For others, set issuer to an https URL."
+        ))
     } else {
-        Finding::Bad(format!("Issuer: {issuer} is plain HTTP: passwords and tokens could be read on the way. Use https."))
+        Finding::Bad(format!(
+            "Issuer: {issuer} is plain HTTP: passwords and tokens could be read on the way. Use https."
+        ))
     });
 }
 

@@ -31,10 +31,11 @@ fn greet(config: &Config, started: &Started) {
     let issuer = config.links.issuer();
     tracing::info!(address = %started.address, issuer, "listening");
     let Some(demo) = &started.demo else { return };
-    let mut text = format!("\nCountersign is at {issuer}\n\n{}", demo.text());
-    if config.playground {
-        let playground = config.links.to("/playground");
-        text.push_str(&format!("\n  Walk a flow:         {playground}\n"));
-    }
-    let _ = super::print(&text);
+    let playground = if config.playground {
+        format!("\n  Walk a flow          {}\n", config.links.to("/playground"))
+    } else {
+        String::new()
+    };
+    // Nobody reads it: then it need not be written.
+    let _ = super::print(&format!("\nCountersign is at {issuer}\n\n{}{playground}", demo.text()));
 }

@@ -51,7 +51,7 @@ impl ClientWithSecrets {
     /// Every hash is compared, and each in constant time.
     pub fn is_proved_by(&self, secret: &Secret) -> bool {
         let hash = secret.hash();
-        self.secret_hashes.iter().fold(false, |proved, known| proved | (*known == hash))
+        self.secret_hashes.iter().filter(|known| **known == hash).count() > 0
     }
 }
 

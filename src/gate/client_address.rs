@@ -56,7 +56,10 @@ fn resolve(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> ClientAddres
         }
     }
     let scheme = values(headers, "x-forwarded-proto").last().copied();
-    ClientAddress { ip, is_secure: scheme.map_or(ip.is_loopback(), |scheme| scheme.eq_ignore_ascii_case("https")) }
+    ClientAddress {
+        ip,
+        is_secure: scheme.map_or(ip.is_loopback(), |scheme| scheme.eq_ignore_ascii_case("https")),
+    }
 }
 
 /// The elements of a list header, over all its lines.
@@ -87,8 +90,11 @@ mod tests {
 
     #[test]
     fn the_walk_ends_at_the_first_address_that_no_proxy_of_ours_has() {
-        let forwarded =
-            [("x-forwarded-for", "1.1.1.1, 203.0.113.9"), ("x-forwarded-for", "10.0.0.2"), ("x-forwarded-proto", "https")];
+        let forwarded = [
+            ("x-forwarded-for", "1.1.1.1, 203.0.113.9"),
+            ("x-forwarded-for", "10.0.0.2"),
+            ("x-forwarded-proto", "https"),
+        ];
         let seen = resolved("10.0.0.1", &forwarded, &["10.0.0.0/8"]);
         assert_eq!(seen, ClientAddress { ip: "203.0.113.9".parse().unwrap(), is_secure: true });
     }

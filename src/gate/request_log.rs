@@ -48,12 +48,11 @@ pub async fn log(mut request: Request, next: Next) -> Response {
         let mut response = next.run(request).await;
         let status = response.status().as_u16();
         let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
-        match response.extensions().get::<Detail>() {
-            Some(Detail(error)) => {
-                let cause = chain(error);
-                tracing::error!(%method, route, status, duration_ms, cause, "request failed");
-            }
-            None => tracing::info!(%method, route, status, duration_ms, "request"),
+        if let Some(Detail(error)) = response.extensions().get::<Detail>() {
+            let cause = chain(error);
+            tracing::error!(%method, route, status, duration_ms, cause, "request failed");
+        } else {
+            tracing::info!(%method, route, status, duration_ms, "request");
         }
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(HEADER, value);
@@ -68,7 +67,8 @@ pub async fn log(mut request: Request, next: Next) -> Response {
 fn request_id(request: &Request) -> String {
     let given = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
     let is_harmless = |id: &&str| {
-        (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        (8..=64).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     };
     match given.filter(is_harmless) {
         Some(id) => id.to_owned(),

@@ -113,6 +113,7 @@ async fn find(parts: &mut Parts, app: &App) -> anyhow::Result<Option<SignedIn>> 
 }
 
 /// tower-sessions turns a store's error into text; what can go wrong there is the database being away.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn unavailable(error: tower_sessions::session::Error) -> anyhow::Error {
     sqlx::Error::Io(std::io::Error::other(error.to_string())).into()
 }

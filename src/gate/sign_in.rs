@@ -74,10 +74,7 @@ pub async fn authenticate(
 pub enum Registered {
     Yes(User, Organization),
     AddressTaken,
-    Invalid {
-        field: RegistrationField,
-        message: String,
-    },
+    Invalid { field: RegistrationField, message: String },
     Busy,
 }
 

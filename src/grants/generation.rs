@@ -119,12 +119,7 @@ pub async fn move_on(
     if done.rows_affected() == 0 {
         return Ok(None);
     }
-    Ok(Some(PresentedGrant {
-        generation: grant.generation + 1,
-        token_key,
-        rotated_at: now,
-        ..grant.clone()
-    }))
+    Ok(Some(PresentedGrant { generation: grant.generation + 1, token_key, rotated_at: now, ..grant.clone() }))
 }
 
 /// Ends the grant with all its tokens, whoever's it is.

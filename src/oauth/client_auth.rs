@@ -17,7 +17,7 @@ use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
 
 /// `token_endpoint_auth_methods_supported` (RFC 8414 §2).
-pub const METHODS: [&str; 3] = ["client_secret_basic", "client_secret_post", "none"];
+pub(super) const METHODS: [&str; 3] = ["client_secret_basic", "client_secret_post", "none"];
 
 /// Who a request says it is from.
 struct Claimed {
@@ -32,7 +32,11 @@ fn refused() -> OAuthError {
 }
 
 /// The client, once it has proved who it is. Consumes nothing: a code presented with it is still good.
-pub async fn authenticate(app: &App, headers: &HeaderMap, params: &Params) -> Result<Client, OAuthError> {
+pub(super) async fn authenticate(
+    app: &App,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<Client, OAuthError> {
     let claimed = claimed(headers, params)?;
     let id: ClientId = claimed.id.parse().map_err(|_| refused())?;
     let now = app.clock.now();

@@ -23,9 +23,8 @@ impl FromRequest<App> for ClientForm {
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let links = &app.config.links;
         let headers = request.headers().clone();
-        let params = Params::read(request, app)
-            .await
-            .map_err(|error| Answer(error, links).into_response())?;
+        let params =
+            Params::read(request, app).await.map_err(|error| Answer(error, links).into_response())?;
         let client = client_auth::authenticate(app, &headers, &params)
             .await
             .map_err(|error| Answer(error, links).into_response())?;

@@ -127,7 +127,7 @@ impl From<Refusal> for OAuthError {
 }
 
 /// An error on its way to the client: `error_uri` needs to know where we are.
-pub struct Answer<'a>(pub OAuthError, pub &'a Links);
+pub(super) struct Answer<'a>(pub OAuthError, pub &'a Links);
 
 impl IntoResponse for Answer<'_> {
     fn into_response(self) -> Response {

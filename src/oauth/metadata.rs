@@ -10,7 +10,6 @@ use serde_json::json;
 use crate::app::App;
 use crate::clients::registration::GRANT_TYPES;
 use crate::oauth::client_auth::METHODS;
-use crate::signing::jwt::ALGORITHMS;
 
 /// Changes only with a new release or configuration.
 const CACHE: &str = "public, max-age=3600";
@@ -39,7 +38,6 @@ fn server_document(app: &App) -> Value {
     let links = &app.config.links;
     // What authenticates for introspection is never a public client.
     let confidential_methods: Vec<_> = METHODS.into_iter().filter(|method| *method != "none").collect();
-    let signing_algorithms: Vec<_> = ALGORITHMS.to_vec();
     json!({
         "issuer": links.issuer(),
         "authorization_endpoint": links.to("/oauth/authorize"),
@@ -58,7 +56,6 @@ fn server_document(app: &App) -> Value {
         "authorization_response_iss_parameter_supported": true,
         "prompt_values_supported": ["none", "login", "consent"],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": signing_algorithms,
         "ui_locales_supported": ["en"],
         "service_documentation": links.to("/errors"),
     })

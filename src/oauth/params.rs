@@ -50,8 +50,7 @@ impl Params {
     }
 
     pub fn required(&self, name: &'static str) -> Result<&str, OAuthError> {
-        self.optional(name)?
-            .ok_or_else(|| ErrorCode::InvalidRequest.because(format!("{name} is missing")))
+        self.optional(name)?.ok_or_else(|| ErrorCode::InvalidRequest.because(format!("{name} is missing")))
     }
 
     pub fn optional_secret(&self, name: &str) -> Result<Option<Secret>, OAuthError> {

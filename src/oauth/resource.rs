@@ -9,14 +9,15 @@ use crate::oauth::params::Params;
 
 /// The resources that a request names, each once; empty if it names none. Only configured ones, and this
 /// server itself, are known.
-pub fn asked(params: &Params, config: &Config) -> Result<Vec<String>, OAuthError> {
+pub(super) fn asked(params: &Params, config: &Config) -> Result<Vec<String>, OAuthError> {
     let mut resources: Vec<String> = Vec::new();
     for resource in params.all("resource") {
         let is_uri = Url::parse(resource).is_ok_and(|url| url.fragment().is_none());
         if !is_uri {
             return Err(ErrorCode::InvalidTarget.because("resource must be an absolute URI without fragment"));
         }
-        let is_known = resource == config.links.issuer() || config.resources.iter().any(|known| known == resource);
+        let is_known =
+            resource == config.links.issuer() || config.resources.iter().any(|known| known == resource);
         if !is_known {
             return Err(ErrorCode::InvalidTarget.because("the server knows no such resource"));
         }
@@ -28,7 +29,11 @@ pub fn asked(params: &Params, config: &Config) -> Result<Vec<String>, OAuthError
 }
 
 /// For a code or refresh token: those asked for now, among those that were granted (RFC 8707 §2.2).
-pub fn narrowed(params: &Params, config: &Config, granted: &[String]) -> Result<Vec<String>, OAuthError> {
+pub(super) fn narrowed(
+    params: &Params,
+    config: &Config,
+    granted: &[String],
+) -> Result<Vec<String>, OAuthError> {
     let asked = asked(params, config)?;
     if asked.is_empty() {
         return Ok(granted.to_vec());

@@ -143,6 +143,7 @@ pub async fn list_of(db: &mut PgConnection, user: UserId) -> sqlx::Result<Vec<Or
 /// The name as it is kept, or `None` if it is empty, too long or has characters that no name has.
 pub fn parse_name(text: &str) -> Option<&str> {
     let name = text.trim();
-    let is_good = (1..=MAX_NAME_LENGTH).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    let is_good =
+        (1..=MAX_NAME_LENGTH).contains(&name.chars().count()) && !name.chars().any(char::is_control);
     is_good.then_some(name)
 }

@@ -20,8 +20,11 @@ const SHARDS: usize = 64;
 /// Cheap to clone; clones count together.
 #[derive(Clone)]
 pub struct RateLimiter {
-    shards: Arc<[Mutex<HashMap<[u8; 16], Counter>>]>,
+    shards: Arc<[Mutex<Counters>]>,
 }
+
+/// By the id of a credential.
+type Counters = HashMap<[u8; 16], Counter>;
 
 #[derive(Clone, Copy, Default)]
 struct Counter {

@@ -14,8 +14,9 @@ use crate::pages::error;
 
 /// In a response's extensions: where its form may lead besides this server, as a source expression of CSP.
 ///
-/// Browsers apply `form-action` to every redirect that follows a form, so an app that is sent a person after
-/// the consent form must be named; and since the app may send the person on, so must all of HTTPS.
+/// Browsers apply `form-action` to every redirect that follows a form. So the app to which a person goes after
+/// the consent form must be named, and whatever it sends the person on to: any HTTPS site, and for a program on
+/// this machine any other there.
 #[derive(Debug, Clone)]
 pub struct FormTarget(pub String);
 
@@ -52,7 +53,13 @@ fn write(headers: &mut HeaderMap, target: Option<&FormTarget>, is_https: bool) {
 }
 
 fn content_security_policy(target: Option<&FormTarget>) -> String {
-    let further = target.map(|FormTarget(source)| format!(" https: {source}")).unwrap_or_default();
+    let further = match target {
+        None => String::new(),
+        Some(FormTarget(source)) if source.starts_with("http://") => {
+            format!(" https: {source} http://localhost:* http://127.0.0.1:*")
+        }
+        Some(FormTarget(source)) => format!(" https: {source}"),
+    };
     format!(
         "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'{further}; \
          base-uri 'none'; frame-ancestors 'none'"

@@ -19,7 +19,8 @@ pub fn moment(at: Timestamp, now: Timestamp) -> Moment {
         0..60 => "just now".to_owned(),
         seconds @ 60..86_400 => format!("{} ago", duration(TimeDelta::seconds(seconds))),
         86_400..172_800 => "yesterday".to_owned(),
-        seconds @ -2_592_000..0 => format!("in {}", duration(TimeDelta::seconds(-seconds))),
+        // Up, so that an hour from now is an hour, not 59 minutes.
+        seconds @ -2_592_000..0 => format!("in {}", duration(TimeDelta::seconds(59 - seconds))),
         _ => day(at),
     };
     Moment { text, ..date(at) }
@@ -135,6 +136,7 @@ mod tests {
             ("2026-05-02T09:59:00Z", "yesterday"),
             ("2026-04-09T10:00:00Z", "9 April 2026"),
             ("2026-05-06T10:00:00Z", "in 3 days"),
+            ("2026-05-03T10:59:58Z", "in 1 hour"),
             ("2027-05-03T10:00:00Z", "3 May 2027"),
         ] {
             assert_eq!(moment(at(then), now).text, says, "{then}");

@@ -116,11 +116,7 @@ fn bound(client_id: String, redirect_uri: ExactUrl) -> BoundClient<'static> {
 
 /// A client that asks for nothing gets its default (RFC 6749 §3.3); one that asks for more than it may is
 /// refused, not cut down, so that its developer notices.
-pub(super) fn negotiate(
-    asked: Option<Scopes>,
-    client: &Client,
-    known: &Scopes,
-) -> Result<Scopes, Refusal> {
+pub(super) fn negotiate(asked: Option<Scopes>, client: &Client, known: &Scopes) -> Result<Scopes, Refusal> {
     let registration = &client.registration;
     let scopes = match asked {
         Some(asked) if !asked.is_empty() => asked,

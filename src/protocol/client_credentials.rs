@@ -86,7 +86,8 @@ fn bound(client_id: &str) -> Result<BoundClient<'static>, Refusal> {
 
 fn refusal(output: &machine::Output<'_>) -> Refusal {
     let machine::Output::Err(error) = output else { return Refusal::OutOfStep };
-    let kind = error.as_ref().clone().description().map(oxide_auth::code_grant::error::AccessTokenError::kind);
+    let kind =
+        error.as_ref().clone().description().map(oxide_auth::code_grant::error::AccessTokenError::kind);
     match kind {
         Some(AccessTokenErrorType::InvalidScope) => Refusal::InvalidScope("the scope is malformed"),
         Some(_) => Refusal::InvalidRequest("the request is malformed"),

@@ -67,9 +67,8 @@ pub fn decide(request: ExchangeRequest<'_>, grant: Option<&PresentedGrant>) -> R
         machine::Output::Recover { .. } => {}
         output => return Err(refusal(&output)),
     }
-    let recovered = grant
-        .map(|grant| to_grant(grant, pkce::extensions(grant.code_challenge.as_deref())))
-        .transpose()?;
+    let recovered =
+        grant.map(|grant| to_grant(grant, pkce::extensions(grant.code_challenge.as_deref()))).transpose()?;
     let mut extensions = match machine.advance(machine::Input::Recovered(recovered)) {
         machine::Output::Extend { extensions } => std::mem::take(extensions),
         output => return Err(refusal(&output)),
@@ -83,10 +82,7 @@ pub fn decide(request: ExchangeRequest<'_>, grant: Option<&PresentedGrant>) -> R
 
 /// Compared as text, which the machine does only after parsing. A request that did not name a redirect URI
 /// is exchanged without one (RFC 6749 §4.1.3).
-fn check_redirect_uri<'a>(
-    asked: Option<&str>,
-    grant: &'a PresentedGrant,
-) -> Result<&'a str, Refusal> {
+fn check_redirect_uri<'a>(asked: Option<&str>, grant: &'a PresentedGrant) -> Result<&'a str, Refusal> {
     match asked {
         None if grant.redirect_uri_asked => {
             Err(Refusal::InvalidRequest("redirect_uri is missing: the authorization request had one"))
@@ -101,7 +97,9 @@ fn check_redirect_uri<'a>(
 /// The machine says `invalid_request` where the code is unknown; RFC 6749 §5.2 says `invalid_grant`.
 fn refusal(output: &machine::Output<'_>) -> Refusal {
     match output {
-        machine::Output::Err(_) => Refusal::InvalidGrant("the code is unknown or was issued to another client"),
+        machine::Output::Err(_) => {
+            Refusal::InvalidGrant("the code is unknown or was issued to another client")
+        }
         _ => Refusal::OutOfStep,
     }
 }

@@ -44,7 +44,8 @@ pub(super) fn accept_challenge(
 /// Puts a stored challenge back where oxide-auth's PKCE finds it.
 pub(super) fn extensions(challenge: Option<&str>) -> Extensions {
     let mut extensions = Extensions::new();
-    if let Ok(Some(value)) = Pkce::required().challenge(Some(Cow::Borrowed("S256")), challenge.map(Cow::Borrowed))
+    if let Ok(Some(value)) =
+        Pkce::required().challenge(Some(Cow::Borrowed("S256")), challenge.map(Cow::Borrowed))
     {
         extensions.set(&Pkce::required(), value);
     }

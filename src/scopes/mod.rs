@@ -91,8 +91,7 @@ impl fmt::Display for Scopes {
 
 /// `scope-token` of RFC 6749 §3.3, with a bound on its length.
 pub fn is_well_formed(name: &str) -> bool {
-    (1..=64).contains(&name.len())
-        && name.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+    (1..=64).contains(&name.len()) && name.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
 fn rank(name: &str) -> usize {

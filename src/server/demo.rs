@@ -56,7 +56,10 @@ impl Secrets {
         let letters = |purpose: &str, length: usize| {
             let key = secret.derive(purpose);
             // Lower-case letters and digits that are not taken for each other.
-            key.iter().map(|byte| char::from(b"23456789abcdefghjkmnpqrstuvwxyz"[usize::from(byte % 31)])).take(length).collect::<String>()
+            key.iter()
+                .map(|byte| char::from(b"23456789abcdefghjkmnpqrstuvwxyz"[usize::from(byte % 31)]))
+                .take(length)
+                .collect::<String>()
         };
         let public_id = letters("demo key id", 8);
         Self {
@@ -142,7 +145,8 @@ async fn describe(app: &App, secrets: &Secrets) -> anyhow::Result<Demo> {
     writeln!(text, "  Person               {EMAIL}")?;
     writeln!(text, "  Password             {password}")?;
     for organization in organization::list_of(&mut db, user.id).await? {
-        describe_credentials(&mut db, organization.id, secrets, &app.config.api_key_prefix, &mut text).await?;
+        describe_credentials(&mut db, organization.id, secrets, &app.config.api_key_prefix, &mut text)
+            .await?;
     }
     Ok(Demo { text })
 }
@@ -171,4 +175,3 @@ async fn describe_credentials(
     }
     Ok(())
 }
-

@@ -29,7 +29,7 @@ pub(super) fn cors() -> CorsLayer {
             HeaderName::from_static("mcp-protocol-version"),
         ])
         .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER])
-        .max_age(std::time::Duration::from_secs(3600))
+        .max_age(std::time::Duration::from_hours(1))
 }
 
 pub(super) fn sessions(app: &App) -> SessionManagerLayer<Store> {

@@ -32,7 +32,8 @@ pub fn router(app: App) -> Router {
         .nest("/v1", credential_api(&app))
         .nest("/api/auth", session_api());
     // An issuer with a path: behind a proxy that strips it, and behind one that does not.
-    let at_issuer = if base_path.is_empty() { Router::new() } else { Router::new().nest(&base_path, faces.clone()) };
+    let at_issuer =
+        if base_path.is_empty() { Router::new() } else { Router::new().nest(&base_path, faces.clone()) };
     Router::new()
         .merge(faces)
         .merge(at_issuer)

@@ -13,8 +13,8 @@ use crate::organizations::session;
 use crate::signing::key;
 
 /// The keys are read again this often even if nothing was heard: shorter than a new key is announced.
-const RELOAD_KEYS_EVERY: Duration = Duration::from_secs(60);
-const CLEAN_UP_EVERY: Duration = Duration::from_secs(3600);
+const RELOAD_KEYS_EVERY: Duration = Duration::from_mins(1);
+const CLEAN_UP_EVERY: Duration = Duration::from_hours(1);
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs until the process ends.
@@ -57,7 +57,7 @@ async fn clean_up_regularly(app: App) {
 }
 
 /// Removes rows that can never matter again.
-pub async fn clean_up(app: &App) -> anyhow::Result<()> {
+async fn clean_up(app: &App) -> anyhow::Result<()> {
     let now = app.clock.now();
     let mut db = app.db.acquire().await?;
     throttle::delete_old(&mut db, now).await?;

@@ -120,9 +120,8 @@ mod tests {
     fn only_the_generation_before_may_be_retried_and_only_within_the_window() {
         let rotated = Timestamp::default();
         let window = TimeDelta::seconds(60);
-        let verdict = |presented, seconds| {
-            judge(presented, 5, rotated, window, rotated + TimeDelta::seconds(seconds))
-        };
+        let verdict =
+            |presented, seconds| judge(presented, 5, rotated, window, rotated + TimeDelta::seconds(seconds));
 
         assert_eq!(verdict(5, 600), Verdict::Current);
         assert_eq!(verdict(4, 59), Verdict::Retry);

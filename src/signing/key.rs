@@ -145,13 +145,10 @@ pub async fn rotate(db: &mut PgConnection, key: &SigningKey) -> sqlx::Result<()>
 
 /// From now on nothing signed with the key counts. `false` if there is no such key or it was revoked before.
 pub async fn revoke(db: &mut PgConnection, id: &str, now: Timestamp) -> sqlx::Result<bool> {
-    let done = sqlx::query!(
-        "update signing_keys set revoked_at = $2 where id = $1 and revoked_at is null",
-        id,
-        now
-    )
-    .execute(db)
-    .await?;
+    let done =
+        sqlx::query!("update signing_keys set revoked_at = $2 where id = $1 and revoked_at is null", id, now)
+            .execute(db)
+            .await?;
     Ok(done.rows_affected() > 0)
 }
 

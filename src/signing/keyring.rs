@@ -114,11 +114,7 @@ async fn load(db: &mut PgConnection, secret: &ServerSecret) -> anyhow::Result<Ke
     for key in key::list(db).await? {
         // A revoked key is not opened: nothing may be signed with it.
         if key.revoked_at.is_none() {
-            signing.push(OpenKey {
-                private: key.private_half(secret)?,
-                public: key.public_half()?,
-                key,
-            });
+            signing.push(OpenKey { private: key.private_half(secret)?, public: key.public_half()?, key });
         }
     }
     let mut token = HashMap::new();

@@ -27,7 +27,11 @@ const MAX_LINES: usize = 400;
 #[test]
 fn rooms_use_only_lower_floors() {
     each_source(|room, path, text| {
-        assert!(!text.contains("crate::{"), "{}: one path per `use`, so this test can read it", path.display());
+        assert!(
+            !text.contains("crate::{"),
+            "{}: one path per `use`, so this test can read it",
+            path.display()
+        );
         let floor = floor_of(room).unwrap_or_else(|| panic!("{room} has no floor"));
         for used in text.split("crate::").skip(1) {
             let used = used.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();

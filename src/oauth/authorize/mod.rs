@@ -24,10 +24,10 @@ use crate::gate::csrf::Csrf;
 use crate::gate::request_log::RequestId;
 use crate::gate::session::SignedIn;
 use crate::gate::session::sign_in_url;
+use crate::grants::generation;
 use crate::grants::grant;
 use crate::grants::grant::EarlierConsent;
 use crate::grants::grant::NewGrant;
-use crate::grants::generation;
 use crate::oauth::authorize::request::AuthorizeRequest;
 use crate::oauth::authorize::request::Prompt;
 use crate::oauth::authorize::request::Stop;
@@ -64,13 +64,13 @@ pub async fn post(State(app): State<App>, request: Request) -> Response {
     let request = Request::from_parts(parts.clone(), body);
     let form = match Params::read(request, &app).await {
         Ok(form) => form,
-        Err(error) => return stopped(&app, &parts, Stop::Malformed(error)),
+        Err(error) => return stopped(&app, &parts, error.into()),
     };
     if form.all("decision").next().is_none() {
         let query = form.to_query(&[]);
         if query.len() > MAX_QUERY {
             let error = ErrorCode::TooLarge.because("the request is too large");
-            return stopped(&app, &parts, Stop::Malformed(error));
+            return stopped(&app, &parts, error.into());
         }
         return Redirect::to(&format!("/oauth/authorize?{query}")).into_response();
     }
@@ -85,7 +85,8 @@ fn stopped(app: &App, parts: &Parts, stop: Stop) -> Response {
     match stop {
         Stop::Malformed(error) => {
             let status = error.code.status();
-            let page = shown(parts, "The app sent a request that cannot be read", error.description.into_owned());
+            let page =
+                shown(parts, "The app sent a request that cannot be read", error.description.into_owned());
             Page::new(page).status(status).into_response()
         }
         Stop::UnknownClient => {
@@ -113,9 +114,9 @@ fn stopped(app: &App, parts: &Parts, stop: Stop) -> Response {
         }
         Stop::Failed(error) => PageError::from(error).into_response(),
         Stop::Answer { error, redirect_uri, state } => {
-            denied(&app.config.links, &redirect_uri, state.as_deref(), error)
+            denied(&app.config.links, &redirect_uri, state.as_deref(), *error)
         }
-        Stop::Elsewhere(response) => response,
+        Stop::Elsewhere(response) => *response,
     }
 }
 
@@ -142,14 +143,14 @@ struct Asked {
 
 async fn prepare(app: &App, parts: &mut Parts, query: &str) -> Result<Asked, Stop> {
     if query.len() > MAX_QUERY {
-        return Err(Stop::Malformed(ErrorCode::TooLarge.because("the request is too large")));
+        return Err(ErrorCode::TooLarge.because("the request is too large").into());
     }
-    let params = Params::parse(query.as_bytes()).map_err(Stop::Malformed)?;
+    let params = Params::parse(query.as_bytes()).map_err(Stop::from)?;
     let now = app.clock.now();
     let request = AuthorizeRequest::read(app, &params, now).await?;
     let signed_in = <SignedIn as OptionalFromRequestParts<App>>::from_request_parts(parts, app)
         .await
-        .map_err(|failure| Stop::Elsewhere(failure.into_response()))?;
+        .map_err(|failure| Stop::Elsewhere(Box::new(failure.into_response())))?;
     let is_fresh = |signed_in: &SignedIn| {
         let is_young = request.max_age.is_none_or(|age| now - signed_in.sign_in.at <= age);
         is_young && !request.prompts.contains(&Prompt::Login)
@@ -162,21 +163,23 @@ async fn prepare(app: &App, parts: &mut Parts, query: &str) -> Result<Asked, Sto
         None => {
             // Without `prompt=login`, which the sign-in will have fulfilled.
             let next = format!("/oauth/authorize?{}", request.query_after_sign_in(&params));
-            Err(Stop::Elsewhere(Redirect::to(&sign_in_url(&next)).into_response()))
+            Err(Stop::Elsewhere(Box::new(Redirect::to(&sign_in_url(&next)).into_response())))
         }
     }
 }
 
 async fn ask(app: &App, parts: &mut Parts, query: &str) -> Result<Response, Stop> {
-    let Asked { request, signed_in, now } = prepare(app, parts, query).await?;
+    let asked = prepare(app, parts, query).await?;
+    let Asked { request, signed_in, now } = &asked;
+    let now = *now;
     let mut db = app.db.acquire().await.map_err(Stop::from_sqlx)?;
-    let consents = consents(&mut db, &request, &signed_in, now).await?;
+    let consents = consents(&mut db, request, signed_in, now).await?;
     let must_ask = request.prompts.contains(&Prompt::Consent);
     let covering = consents.iter().find(|(_, earlier)| {
         earlier.iter().any(|consent| consent.covers(&request.scopes, &request.resources))
     });
     if let (Some((organization, _)), false) = (covering, must_ask) {
-        return grant_to(app, &mut db, &request, &signed_in, (organization, &request.scopes), now).await;
+        return grant_to(app, &mut db, &asked, organization, &request.scopes).await;
     }
     if request.prompts.contains(&Prompt::None) {
         return Err(request.answer(ErrorCode::ConsentRequired.because("the person has to be asked")));
@@ -185,7 +188,7 @@ async fn ask(app: &App, parts: &mut Parts, query: &str) -> Result<Response, Stop
     let earlier = consents.into_iter().next().map(|(_, earlier)| earlier).unwrap_or_default();
     let asked = consent::Asked {
         client: &request.client,
-        signed_in: &signed_in,
+        signed_in,
         scopes: &request.scopes,
         resources: &request.resources,
         redirect_uri: &request.redirect_uri,
@@ -198,30 +201,29 @@ async fn ask(app: &App, parts: &mut Parts, query: &str) -> Result<Response, Stop
 }
 
 async fn decide(app: &App, parts: &mut Parts, query: &str, form: &Params) -> Result<Response, Stop> {
-    let Asked { request, signed_in, now } = prepare(app, parts, query).await?;
+    let asked = prepare(app, parts, query).await?;
+    let Asked { request, signed_in, .. } = &asked;
     check_csrf(app, parts, form).await?;
-    let one = |name| form.optional(name).map_err(Stop::Malformed);
+    let one = |name| form.optional(name).map_err(Stop::from);
     let ticked = Scopes::from_names(form.all("scope"))
-        .map_err(|_| Stop::Malformed(ErrorCode::InvalidRequest.because("scope is malformed")))?;
+        .map_err(|_| Stop::from(ErrorCode::InvalidRequest.because("scope is malformed")))?;
     let scopes = match one("decision")? {
         Some("approve") => request.granted(&ticked),
         Some("deny") => Scopes::default(),
-        _ => return Err(Stop::Malformed(ErrorCode::InvalidRequest.because("decision is unknown"))),
+        _ => return Err(ErrorCode::InvalidRequest.because("decision is unknown").into()),
     };
     if scopes.is_empty() {
         return Err(request.answer(ErrorCode::AccessDenied.because("the person refused")));
     }
     let organization = match one("organization")? {
         None => Some(signed_in.organization()),
-        Some(id) => {
-            signed_in.organizations.iter().find(|organization| organization.id.to_string() == id)
-        }
+        Some(id) => signed_in.organizations.iter().find(|organization| organization.id.to_string() == id),
     };
     let Some(organization) = organization else {
-        return Err(Stop::Malformed(ErrorCode::InvalidRequest.because("organization is not one of yours")));
+        return Err(ErrorCode::InvalidRequest.because("organization is not one of yours").into());
     };
     let mut db = app.db.acquire().await.map_err(Stop::from_sqlx)?;
-    grant_to(app, &mut db, &request, &signed_in, (organization, &scopes), now).await
+    grant_to(app, &mut db, &asked, organization, &scopes).await
 }
 
 /// What the person gave to the client before, by organization.
@@ -243,11 +245,11 @@ async fn consents<'a>(
 async fn grant_to(
     app: &App,
     db: &mut PgConnection,
-    request: &AuthorizeRequest,
-    signed_in: &SignedIn,
-    (organization, scopes): (&Organization, &Scopes),
-    now: Timestamp,
+    Asked { request, signed_in, now }: &Asked,
+    organization: &Organization,
+    scopes: &Scopes,
 ) -> Result<Response, Stop> {
+    let now = *now;
     let keys = app.keys.current();
     let new = NewGrant {
         organization: organization.id,
@@ -276,9 +278,9 @@ async fn csrf(app: &App, parts: &mut Parts) -> Csrf {
 async fn check_csrf(app: &App, parts: &mut Parts, form: &Params) -> Result<(), Stop> {
     let headers: &HeaderMap = &parts.headers;
     let is_foreign = csrf::comes_from_elsewhere(headers, &app.config.links.origin());
-    let token = form.optional("csrf").map_err(Stop::Malformed)?.unwrap_or_default();
+    let token = form.optional("csrf").map_err(Stop::from)?.unwrap_or_default();
     if is_foreign || !csrf(app, parts).await.accepts(token) {
-        return Err(Stop::Elsewhere(PageError::form_expired().into_response()));
+        return Err(Stop::Elsewhere(Box::new(PageError::form_expired().into_response())));
     }
     Ok(())
 }
@@ -291,6 +293,6 @@ impl Stop {
 
 impl From<OAuthError> for Stop {
     fn from(error: OAuthError) -> Self {
-        Self::Malformed(error)
+        Self::Malformed(Box::new(error))
     }
 }

@@ -42,15 +42,24 @@ pub(super) enum Prompt {
 /// Why the person is not asked, or not yet.
 pub(super) enum Stop {
     // To be shown, never redirected: where the answer would go is not proven (RFC 6749 §4.1.2.1).
-    Malformed(OAuthError),
+    Malformed(Box<OAuthError>),
     UnknownClient,
-    RedirectUriMismatch { client: Box<Client>, asked: String },
-    RedirectUriMissing { client: Box<Client> },
+    RedirectUriMismatch {
+        client: Box<Client>,
+        asked: String,
+    },
+    RedirectUriMissing {
+        client: Box<Client>,
+    },
     Failed(anyhow::Error),
     /// For the client.
-    Answer { error: OAuthError, redirect_uri: String, state: Option<String> },
+    Answer {
+        error: Box<OAuthError>,
+        redirect_uri: String,
+        state: Option<String>,
+    },
     /// To the sign-in, or a page of ours.
-    Elsewhere(Response),
+    Elsewhere(Box<Response>),
 }
 
 impl AuthorizeRequest {
@@ -67,12 +76,16 @@ impl AuthorizeRequest {
             request.state = state;
             Ok(request)
         });
-        result.map_err(|error| Stop::Answer { error, redirect_uri, state: known_state })
+        result.map_err(|error| Stop::Answer { error: Box::new(error), redirect_uri, state: known_state })
     }
 
     /// An error for the client.
     pub(super) fn answer(&self, error: OAuthError) -> Stop {
-        Stop::Answer { error, redirect_uri: self.redirect_uri.clone(), state: self.state.clone() }
+        Stop::Answer {
+            error: Box::new(error),
+            redirect_uri: self.redirect_uri.clone(),
+            state: self.state.clone(),
+        }
     }
 
     /// What the person ticked, of what was asked, and what the client cannot do without.
@@ -90,7 +103,7 @@ impl AuthorizeRequest {
 }
 
 async fn find_client(app: &App, params: &Params, now: Timestamp) -> Result<Client, Stop> {
-    let id = params.required("client_id").map_err(Stop::Malformed)?;
+    let id = params.required("client_id").map_err(Stop::from)?;
     let id: ClientId = id.parse().map_err(|_| Stop::UnknownClient)?;
     let mut db = app.db.acquire().await.map_err(|error| Stop::Failed(error.into()))?;
     let found = client::find(&mut db, id, now).await.map_err(|error| Stop::Failed(error.into()))?;
@@ -99,7 +112,7 @@ async fn find_client(app: &App, params: &Params, now: Timestamp) -> Result<Clien
 
 /// The URI, and whether the request named it.
 fn redirect_uri(params: &Params, client: &Client) -> Result<(String, bool), Stop> {
-    match params.optional("redirect_uri").map_err(Stop::Malformed)? {
+    match params.optional("redirect_uri").map_err(Stop::from)? {
         Some(asked) if client.may_redirect_to(asked) => Ok((asked.to_owned(), true)),
         Some(asked) => {
             Err(Stop::RedirectUriMismatch { client: Box::new(client.clone()), asked: asked.to_owned() })
@@ -170,8 +183,7 @@ fn prompts(text: Option<&str>) -> Result<Vec<Prompt>, OAuthError> {
 
 fn max_age(text: Option<&str>) -> Result<Option<TimeDelta>, OAuthError> {
     let Some(text) = text else { return Ok(None) };
-    let seconds: u32 = text
-        .parse()
-        .map_err(|_| ErrorCode::InvalidRequest.because("max_age must be a number of seconds"))?;
+    let seconds: u32 =
+        text.parse().map_err(|_| ErrorCode::InvalidRequest.because("max_age must be a number of seconds"))?;
     Ok(Some(TimeDelta::seconds(seconds.into())))
 }

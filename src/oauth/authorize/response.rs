@@ -16,7 +16,12 @@ pub(super) fn granted(links: &Links, redirect_uri: &str, state: Option<&str>, co
 }
 
 /// For a client and a redirect URI that are proven.
-pub(super) fn denied(links: &Links, redirect_uri: &str, state: Option<&str>, mut error: OAuthError) -> Response {
+pub(super) fn denied(
+    links: &Links,
+    redirect_uri: &str,
+    state: Option<&str>,
+    mut error: OAuthError,
+) -> Response {
     let detail = error.take_detail();
     let name = error.code.name();
     let uri = links.error(name);

@@ -62,7 +62,12 @@ pub struct TokenResponse {
 }
 
 impl TokenResponse {
-    fn bearer(access_token: &Secret, lifetime: TimeDelta, refresh_token: Option<&Secret>, scopes: &Scopes) -> Self {
+    fn bearer(
+        access_token: &Secret,
+        lifetime: TimeDelta,
+        refresh_token: Option<&Secret>,
+        scopes: &Scopes,
+    ) -> Self {
         Self {
             access_token: access_token.expose().to_owned(),
             token_type: "Bearer",

@@ -21,8 +21,7 @@ pub(super) async fn refresh(
     params: &Params,
 ) -> Result<TokenResponse, OAuthError> {
     let refresh_token = params.required("refresh_token")?;
-    let request =
-        RefreshRequest { client_id: client.id, refresh_token, scope: params.optional("scope")? };
+    let request = RefreshRequest { client_id: client.id, refresh_token, scope: params.optional("scope")? };
     let now = app.clock.now();
     let keys = app.keys.current();
     let lifetimes = &client.registration.lifetimes;
@@ -62,8 +61,7 @@ pub(super) async fn refresh(
             }
         };
 
-        let holder =
-            Holder::Grant { id: grant.id, user: grant.user_id, organization: grant.organization_id };
+        let holder = Holder::Grant { id: grant.id, user: grant.user_id, organization: grant.organization_id };
         let issuer = app.config.links.issuer();
         let access_token = access_token::mint(&keys, issuer, client, (holder, &scopes, &resources), now)?;
         let successor = grant.token(&keys);

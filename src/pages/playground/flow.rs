@@ -30,6 +30,8 @@ const RETRY: Action = action(
     "Use the previous refresh token",
     "As if the last answer was lost. Later, it counts as theft.",
 );
+const REPLAY: Action =
+    action("replay", "Use the first refresh token", "Long replaced: everything that came of it is revoked.");
 const EXCHANGE_AGAIN: Action =
     action("exchange", "Use the code again", "A code works once: everything that came of it is revoked.");
 const INTROSPECT: Action = action("introspect", "Introspect", "What the server knows of the access token.");
@@ -46,6 +48,7 @@ pub fn actions(run: &Run) -> Vec<Action> {
         (has_refreshed, RETRY),
         (has_token && run.is_confidential, INTROSPECT),
         (has_token, REVOKE),
+        (run.refresh_tokens.len() > 2, REPLAY),
         (run.code.is_some() && has_token, EXCHANGE_AGAIN),
     ];
     offered.into_iter().filter(|(is_offered, _)| *is_offered).map(|(_, action)| action).collect()
@@ -90,6 +93,12 @@ pub async fn act(app: &App, run: &mut Run, action: &str) -> Result<(), PageError
                                answer was lost. Otherwise somebody has copied it, and the grant is revoked.";
             let step = Step::new("Use the previous refresh token", explanation);
             refresh(app, run, step, previous.ok_or_else(nothing)?).await
+        }
+        "replay" => {
+            let first = run.refresh_tokens.first().cloned();
+            let explanation = "Its successor was used since, so two parties have it: the grant is revoked.";
+            let step = Step::new("Use the first refresh token", explanation);
+            refresh(app, run, step, first.ok_or_else(nothing)?).await
         }
         "api" => call(app, run).await,
         "introspect" => about_token(app, run, "/oauth/introspect").await,

@@ -45,8 +45,10 @@ impl Browser {
 
     /// Sends a form: each change replaces the fields of its name; several changes of one name all stay.
     pub async fn send(&self, form: &PageForm, changes: &[(&str, &str)]) -> Answer {
-        let untouched = form.fields.iter().filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
-        let mut fields: Vec<(&str, &str)> = untouched.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let untouched =
+            form.fields.iter().filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
+        let mut fields: Vec<(&str, &str)> =
+            untouched.map(|(name, value)| (name.as_str(), value.as_str())).collect();
         fields.extend(changes.iter().filter(|(_, value)| !value.is_empty()));
         self.post(&form.action, &fields).await
     }
@@ -113,5 +115,10 @@ fn attributes(tag: &str) -> HashMap<String, String> {
 }
 
 fn unescape(text: &str) -> String {
-    text.replace("&#38;", "&").replace("&amp;", "&").replace("&#34;", "\"").replace("&#39;", "'").replace("&#60;", "<").replace("&#62;", ">")
+    text.replace("&#38;", "&")
+        .replace("&amp;", "&")
+        .replace("&#34;", "\"")
+        .replace("&#39;", "'")
+        .replace("&#60;", "<")
+        .replace("&#62;", ">")
 }

@@ -54,7 +54,8 @@ impl TestDatabase {
     pub async fn take_away(&self) {
         let mut admin = self.server.connect().await.unwrap();
         run(&mut admin, format!("alter database {} allow_connections false", self.name)).await;
-        let throw_out = format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", self.name);
+        let throw_out =
+            format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", self.name);
         run(&mut admin, throw_out).await;
     }
 

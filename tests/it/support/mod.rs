@@ -110,7 +110,8 @@ impl TestServer {
 
     pub async fn post_form(&self, path: &str, form: &str) -> Answer {
         let request = self.request("POST", path);
-        let request = request.header("content-type", "application/x-www-form-urlencoded").body(form.to_owned());
+        let request =
+            request.header("content-type", "application/x-www-form-urlencoded").body(form.to_owned());
         Answer::of(request).await
     }
 
@@ -126,7 +127,8 @@ impl TestServer {
         let email = format!("{name}@example.com");
         let user = user::create(&mut tx, &email, &hash, now).await.unwrap().unwrap();
         let beginning = Beginning { plan, credits_cents: 500 };
-        let organization = organization::create(&mut tx, &format!("{name} Inc"), beginning, now).await.unwrap();
+        let organization =
+            organization::create(&mut tx, &format!("{name} Inc"), beginning, now).await.unwrap();
         member::add(&mut tx, organization, user.id, Role::Owner, now).await.unwrap();
         tx.commit().await.unwrap();
         TestUser { id: user.id.to_string(), email, organization }
@@ -136,7 +138,8 @@ impl TestServer {
     pub async fn key(&self, organization: OrganizationId, scopes: &str) -> (ApiKeyId, String) {
         let mut db = self.app.db.acquire().await.unwrap();
         let scopes = Scopes::parse(scopes).unwrap();
-        let new = NewApiKey { organization, label: "test", scopes: &scopes, created_by: None, expires_at: None };
+        let new =
+            NewApiKey { organization, label: "test", scopes: &scopes, created_by: None, expires_at: None };
         let (id, key) = key::create(&mut db, &new, "sk", self.clock.now()).await.unwrap();
         (id, key.expose().to_owned())
     }

@@ -95,13 +95,11 @@ impl OAuthClient {
     /// Posts a form, and says who it is from: by Basic with a secret, by `client_id` without one.
     pub async fn post(&self, server: &TestServer, path: &str, form: &[(&str, &str)]) -> Answer {
         let request = server.request("POST", path);
-        match &self.secret {
-            Some(secret) => Answer::of(request.basic_auth(&self.id, Some(secret)).form(form)).await,
-            None => {
-                let mut form = form.to_vec();
-                form.push(("client_id", &self.id));
-                Answer::of(request.form(&form)).await
-            }
+        if let Some(secret) = &self.secret {
+            return Answer::of(request.basic_auth(&self.id, Some(secret)).form(form)).await;
         }
+        let mut form = form.to_vec();
+        form.push(("client_id", &self.id));
+        Answer::of(request.form(&form)).await
     }
 }

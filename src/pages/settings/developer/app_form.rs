@@ -147,7 +147,7 @@ pub fn refuse(mut form: AppForm, invalid: &Invalid) -> AppForm {
     match invalid.field {
         "name" => form.name.problem = problem,
         "homepage_url" => {
-            form.homepage_url.problem = Some("Begins with https:// and names a host.".to_owned())
+            form.homepage_url.problem = Some("Begins with https:// and names a host.".to_owned());
         }
         "logo_url" => form.logo_url.problem = Some("Begins with https:// and names a host.".to_owned()),
         "redirect_uris" => form.redirect_uris.problem = problem,
