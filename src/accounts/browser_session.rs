@@ -25,7 +25,7 @@ use crate::base::ids::UserId;
 use crate::base::secret::sha256;
 
 /// Without a visit for this long, a session ends.
-pub const IDLE: TimeDelta = TimeDelta::days(14);
+const IDLE: TimeDelta = TimeDelta::days(14);
 
 /// Visits are noted no more often than this: a page view should not cost a write.
 const NOTE_VISITS_EVERY: TimeDelta = TimeDelta::minutes(5);

@@ -34,65 +34,72 @@ impl Subject<'_> {
             Self::Address(address) => sha256(format!("address {address}").as_bytes()),
         }
     }
-
-    /// One second after the last free failure, then twice as long each time, up to a minute.
-    fn wait_after(self, failures: i32) -> TimeDelta {
-        let beyond = failures - self.free_failures();
-        if beyond < 0 { TimeDelta::zero() } else { TimeDelta::seconds((1_i64 << beyond.min(6)).min(60)) }
-    }
 }
 
-/// How long the subjects still have to wait; `None` when they may try now.
-pub async fn wait(
+/// One second after the last free failure, then twice as long each time, up to this.
+const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(1);
+
+/// Counts an attempt against both subjects, before it is looked at, so that many at once gain nothing. `Some` if
+/// one of them has to wait first: then the attempt does not count.
+pub async fn admit(
     db: &mut PgConnection,
     subjects: [Subject<'_>; 2],
     now: Timestamp,
 ) -> sqlx::Result<Option<TimeDelta>> {
-    let mut longest = TimeDelta::zero();
     for subject in subjects {
-        let row = sqlx::query!(
-            "select failures, last_at from sign_in_failures where subject = $1 and last_at > $2",
-            &subject.key(),
-            now - MEMORY,
-        )
-        .fetch_optional(&mut *db)
-        .await?;
-        if let Some(row) = row {
-            longest = longest.max(row.last_at + subject.wait_after(row.failures) - now);
+        if !count(db, subject, now).await? {
+            return find_wait(db, subject, now).await.map(Some);
         }
     }
-    Ok((longest > TimeDelta::zero()).then_some(longest))
+    Ok(None)
 }
 
-/// Counts a failure against each subject.
-pub async fn record_failure(
-    db: &mut PgConnection,
-    subjects: [Subject<'_>; 2],
-    now: Timestamp,
-) -> sqlx::Result<()> {
-    for subject in subjects {
-        sqlx::query!(
-            r#"
-            insert into sign_in_failures (subject, failures, last_at)
-            values ($1, 1, $2)
-            on conflict (subject) do update
-               set failures = case when sign_in_failures.last_at > $3 then sign_in_failures.failures + 1 else 1 end,
-                   last_at = $2
-            "#,
-            &subject.key(),
-            now,
-            now - MEMORY,
-        )
-        .execute(&mut *db)
-        .await?;
-    }
-    Ok(())
+/// `false` if the subject has to wait; one statement, so that of several at once one is first.
+async fn count(db: &mut PgConnection, subject: Subject<'_>, now: Timestamp) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        r#"
+        insert into sign_in_failures as known (subject, failures, last_at)
+        values ($1, 1, $2)
+        on conflict (subject) do update
+           set failures = case when known.last_at > $3 then known.failures + 1 else 1 end,
+               last_at = $2
+         where known.failures < $4
+            or known.last_at + least(make_interval(secs => power(2, least(known.failures - $4, 16))), $5) <= $2
+        "#,
+        &subject.key(),
+        now,
+        now - MEMORY,
+        subject.free_failures(),
+        LONGEST_WAIT as _,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() > 0)
 }
 
-/// After a success the account starts afresh. The address does not: one good account must not buy
-/// more guesses at others.
-pub async fn forget(db: &mut PgConnection, subject: Subject<'_>) -> sqlx::Result<()> {
-    sqlx::query!("delete from sign_in_failures where subject = $1", &subject.key()).execute(db).await?;
+/// How long a subject that was refused has to wait; at least a second.
+async fn find_wait(db: &mut PgConnection, subject: Subject<'_>, now: Timestamp) -> sqlx::Result<TimeDelta> {
+    let row =
+        sqlx::query!("select failures, last_at from sign_in_failures where subject = $1", &subject.key())
+            .fetch_optional(db)
+            .await?;
+    let wait = row.map_or(TimeDelta::zero(), |row| {
+        let beyond = (row.failures - subject.free_failures()).clamp(0, 16);
+        row.last_at + TimeDelta::seconds(1 << beyond).min(LONGEST_WAIT) - now
+    });
+    Ok(wait.max(TimeDelta::seconds(1)))
+}
+
+/// After a success the account starts afresh. For the address only this attempt is taken back: one good account
+/// must not buy more guesses at others.
+pub async fn forgive(db: &mut PgConnection, account: Subject<'_>, address: Subject<'_>) -> sqlx::Result<()> {
+    sqlx::query!("delete from sign_in_failures where subject = $1", &account.key()).execute(&mut *db).await?;
+    sqlx::query!(
+        "update sign_in_failures set failures = failures - 1 where subject = $1 and failures > 0",
+        &address.key(),
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }
 

@@ -1,11 +1,14 @@
 //! What the server says of itself on standard error.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 /// `filter` as in `info,countersign=debug`; `json` for one JSON object a line.
 pub fn init(filter: &str, json: bool) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter)?;
+    // A session that has run out is nothing to be warned of.
+    let filter = EnvFilter::try_new(format!("tower_sessions_core=error,{filter}"))?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -13,7 +16,7 @@ pub fn init(filter: &str, json: bool) -> anyhow::Result<()> {
     let result = if json {
         subscriber.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
     } else {
-        subscriber.with_target(false).try_init()
+        subscriber.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init()
     };
     result.map_err(|error| anyhow::anyhow!("{error}"))
 }

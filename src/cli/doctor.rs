@@ -93,6 +93,11 @@ fn proxies(config: &Config, findings: &mut Vec<Finding>) {
 }
 
 async fn with_database(config: &Config, findings: &mut Vec<Finding>) {
+    if config.database_url.is_none() && !config.data_dir.join("postgres").exists() {
+        let place = config.data_dir.display();
+        let text = format!("Database: none yet; the first start of the server makes one in {place}.");
+        return findings.push(Finding::Note(text));
+    }
     let database = match Database::open_beside_server(config).await {
         Ok(database) => database,
         Err(error) => return findings.push(Finding::Bad(format!("Database: {error:#}."))),

@@ -1,6 +1,8 @@
 //! Who is asking. Any accepted credential becomes a [`Principal`] here, and everything after that is blind to
 //! which it was.
 
+use std::fmt;
+
 use axum::extract::FromRequestParts;
 use axum::extract::Request;
 use axum::extract::State;
@@ -75,6 +77,18 @@ impl Credential {
             Self::Grant(id) => id.to_bytes(),
             Self::Client(id) => id.to_bytes(),
             Self::Session(id) => id.to_bytes(),
+        }
+    }
+}
+
+/// As `X-Auth-Credential` and the log name it.
+impl fmt::Display for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ApiKey(id) => write!(f, "api_key:{id}"),
+            Self::Grant(id) => write!(f, "grant:{id}"),
+            Self::Client(id) => write!(f, "client:{id}"),
+            Self::Session(id) => write!(f, "session:{id}"),
         }
     }
 }
@@ -245,6 +259,9 @@ async fn admit(
     let presented = presented(headers)?.ok_or_else(|| unknown(None))?;
     let principal =
         resolve(app, &presented, address, now).await?.ok_or_else(|| unknown(Some("invalid_token")))?;
+    let span = tracing::Span::current();
+    span.record("org.id", tracing::field::display(principal.organization.id));
+    span.record("credential.id", tracing::field::display(principal.credential));
     let plan = &principal.organization.plan;
     let decision = app.rate_limiter.count(principal.credential.to_bytes(), plan, now);
     Ok((principal, decision))

@@ -12,6 +12,7 @@ use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
+use tracing::field::Empty;
 
 use crate::base::secret::Secret;
 
@@ -42,7 +43,8 @@ pub async fn log(mut request: Request, next: Next) -> Response {
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "(none)".to_owned(), |path| path.as_str().to_owned());
-    let span = tracing::info_span!("request", request.id = %id);
+    // The gate fills in who asks, once it knows.
+    let span = tracing::info_span!("request", request.id = %id, org.id = Empty, credential.id = Empty);
 
     async move {
         let mut response = next.run(request).await;

@@ -46,7 +46,7 @@ pub async fn authenticate(
     // The connection goes back to the pool before the password is checked: that may take its time.
     let stored = {
         let mut db = app.db.acquire().await?;
-        if let Some(wait) = throttle::wait(&mut db, subjects, now).await? {
+        if let Some(wait) = throttle::admit(&mut db, subjects, now).await? {
             return Ok(Authenticated::Wait(wait));
         }
         user::find_by_email(&mut db, email).await?
@@ -57,15 +57,14 @@ pub async fn authenticate(
         Err(PasswordError::Busy) => return Ok(Authenticated::Busy),
         Err(error) => return Err(error.into()),
     };
-    let mut db = app.db.acquire().await?;
     let (Some(user), Outcome::Right | Outcome::RightAndRehashed(_)) = (user, &outcome) else {
-        throttle::record_failure(&mut db, subjects, now).await?;
         return Ok(Authenticated::No);
     };
+    let mut db = app.db.acquire().await?;
     if let Outcome::RightAndRehashed(hash) = outcome {
         user::set_password(&mut db, user.id, &hash).await?;
     }
-    throttle::forget(&mut db, subjects[0]).await?;
+    throttle::forgive(&mut db, subjects[0], subjects[1]).await?;
     Ok(Authenticated::Yes(user))
 }
 

@@ -10,7 +10,6 @@ use tower_sessions::SessionManagerLayer;
 use tower_sessions::cookie::SameSite;
 use tower_sessions::cookie::time::Duration;
 
-use crate::accounts::browser_session::IDLE;
 use crate::accounts::browser_session::Store;
 use crate::app::App;
 
@@ -43,5 +42,6 @@ pub(super) fn sessions(app: &App) -> SessionManagerLayer<Store> {
         // Lax, not Strict: people come here from apps, and must be known then.
         .with_same_site(SameSite::Lax)
         .with_path("/")
-        .with_expiry(Expiry::OnInactivity(Duration::seconds(IDLE.num_seconds())))
+        // The cookie stays as long as browsers allow; when a session ends is the store's to say.
+        .with_expiry(Expiry::OnInactivity(Duration::days(400)))
 }
