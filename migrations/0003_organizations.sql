@@ -43,3 +43,16 @@ create table sessions (
 ) with (fillfactor = 80);                            -- room for refreshes to stay on the page
 create index sessions_user_id_idx on sessions (user_id);
 create index sessions_expires_at_idx on sessions (expires_at);
+
+-- Answers to requests with an Idempotency-Key, so that a repeated one is answered again and not done again.
+create table idempotent_requests (
+    credential_id   uuid not null,                   -- of whatever kind: its ids are never shared
+    key             text not null,
+    organization_id uuid not null references organizations on delete cascade,
+    request_hash    bytea not null,                  -- SHA-256 of method, path and body
+    status          smallint,                        -- null while the request is being done
+    answer_sealed   bytea,                           -- may hold a secret: AES-256-GCM under the server secret
+    created_at      timestamptz not null,
+    primary key (credential_id, key)
+);
+create index idempotent_requests_created_at_idx on idempotent_requests (created_at);

@@ -24,6 +24,8 @@ pub struct App {
     pub clock: Clock,
     pub config: Arc<Config>,
     pub keys: Keyring,
+    /// Seals what the database must not be able to read.
+    pub secret: ServerSecret,
     pub passwords: Passwords,
     pub rate_limiter: RateLimiter,
     /// Keys the CSRF tokens of forms.
@@ -35,13 +37,15 @@ impl App {
     pub async fn new(config: Config, secret: ServerSecret, db: PgPool, clock: Clock) -> anyhow::Result<Self> {
         let csrf_key = hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("csrf"));
         let mut connection = db.acquire().await?;
-        let keys = Keyring::open(&mut connection, secret, config.signing_algorithm, clock.now()).await?;
+        let keys =
+            Keyring::open(&mut connection, secret.clone(), config.signing_algorithm, clock.now()).await?;
         drop(connection);
         Ok(Self {
             db,
             clock,
             config: Arc::new(config),
             keys,
+            secret,
             passwords: Passwords::new()?,
             rate_limiter: RateLimiter::default(),
             csrf_key,

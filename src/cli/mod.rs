@@ -84,7 +84,7 @@ async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             Config::try_from(settings)?;
             print("The configuration is good.")?;
         }
-        Command::Serve(serve) => serve.run(settings).await?,
+        Command::Serve(serve) => Box::pin(serve.run(settings)).await?,
         Command::Doctor => return doctor::run(settings).await,
         Command::Migrate => {
             let (_, database) = open(settings).await?;

@@ -4,6 +4,7 @@ pub mod caller;
 pub mod client_address;
 pub mod csrf;
 pub mod error;
+pub mod idempotency;
 pub mod permission;
 pub mod rate_limit;
 pub mod request_log;

@@ -134,6 +134,8 @@ pub async fn begin(
         address: address.to_string(),
         user_agent: user_agent.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect(),
     };
+    // What was kept for somebody else, in the same browser, is not this person's.
+    session.clear().await;
     session.cycle_id().await.map_err(unavailable)?;
     session.insert(SIGN_IN, &sign_in).await.map_err(unavailable)?;
     Ok(sign_in)

@@ -1,5 +1,7 @@
 //! A posted form, from a page that we gave to this very browser.
 
+use std::fmt;
+
 use axum::body;
 use axum::extract::FromRequest;
 use axum::extract::FromRequestParts;
@@ -17,8 +19,14 @@ use crate::pages::error::PageError;
 const MAX_LENGTH: usize = 64 * 1024;
 
 /// The fields in the order in which they were sent. Every value is text without NUL.
-#[derive(Debug)]
 pub struct Form(Vec<(String, String)>);
+
+/// Values may be secrets.
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
 
 impl Form {
     /// A field that a form has once; one that is missing is empty.

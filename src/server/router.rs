@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::gate::caller;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
+use crate::gate::idempotency;
 use crate::gate::request_log;
 use crate::oauth;
 use crate::pages;
@@ -104,6 +105,7 @@ fn credential_api(app: &App) -> Router<App> {
         .method_not_allowed_fallback(async || {
             ApiErrorCode::MethodNotAllowed.because("This address takes another method")
         })
+        .layer(from_fn_with_state(app.clone(), idempotency::repeat))
         .layer(from_fn_with_state(app.clone(), caller::identify))
 }
 

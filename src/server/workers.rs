@@ -9,6 +9,7 @@ use crate::accounts::throttle;
 use crate::app::App;
 use crate::grants::access_token;
 use crate::grants::grant;
+use crate::organizations::idempotent_request;
 use crate::organizations::session;
 use crate::signing::key;
 
@@ -63,6 +64,7 @@ async fn clean_up(app: &App) -> anyhow::Result<()> {
     throttle::delete_old(&mut db, now).await?;
     browser_session::delete_expired(&mut db, now).await?;
     session::delete_dead(&mut db, now).await?;
+    idempotent_request::delete_old(&mut db, now).await?;
     access_token::delete_expired(&mut db, now).await?;
     grant::delete_dead(&mut db, now).await?;
     Ok(())

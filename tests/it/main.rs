@@ -8,4 +8,5 @@ mod cli;
 mod house_rules;
 mod oauth;
 mod pages;
+mod readme;
 mod support;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 /// One thing that happened, and why.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Step {
     pub title: String,
     pub explanation: String,
@@ -18,7 +18,7 @@ pub struct Step {
     pub tokens: Vec<Token>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Request {
     /// Method and URL, each query parameter on a line of its own.
     pub line: String,
@@ -26,7 +26,7 @@ pub struct Request {
     pub body: String,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Answer {
     pub status: Status,
     pub duration: String,
@@ -34,20 +34,20 @@ pub struct Answer {
     pub body: String,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Status {
     /// A class of the stylesheet.
     pub tone: String,
     pub text: String,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Header {
     pub name: String,
     pub value: String,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Parameter {
     pub name: String,
     pub value: String,
@@ -55,7 +55,7 @@ pub struct Parameter {
 }
 
 /// A JWT taken apart. Whether its signature is good is not said.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Token {
     pub name: String,
     pub header: String,
@@ -81,9 +81,9 @@ impl Step {
 
     /// A request without headers worth showing.
     pub fn request(&mut self, method: &str, url: &str, parameters: &[(&str, String)]) {
-        let query = lines(parameters, "\n  &");
+        let query = lines(parameters, "\n&");
         let line =
-            if query.is_empty() { format!("{method} {url}") } else { format!("{method} {url}\n  ?{query}") };
+            if query.is_empty() { format!("{method} {url}") } else { format!("{method} {url}\n?{query}") };
         self.request = Some(Request { line, headers: Vec::new(), body: String::new() });
     }
 
