@@ -126,7 +126,7 @@ await check('a refresh token from before its successor was used ends the whole g
   await assertRefused(third.access_token);
 });
 
-await check('after that the person is asked again, and revoking the refresh token kills the access token', async () => {
+await check('revoking the refresh token kills the access token, too', async () => {
   const { url, finish } = await request(app);
   const tokens = await finish(await person.authorize(url, { callback: LOOPBACK_CALLBACK }));
   await assertActsFor(tokens.access_token, { client: PUBLIC_CLIENT, scopes: ['read', 'write'] });

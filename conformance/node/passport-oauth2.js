@@ -56,6 +56,11 @@ const arrive = async (redirect) => {
   return { status, body: document.toString() };
 };
 
+await check('a person who denies does not get in', async () => {
+  const { status } = await arrive(await person.authorize(`${home}/login`, { callback, decision: 'deny' }));
+  assert.equal(status, 401);
+});
+
 const redirect = await check('the application sends the person to sign in, and the answer carries state and iss', async () => {
   const { url } = await person.open(`${home}/login`, { until: `${ISSUER}/oauth/authorize` });
   const asked = new URL(url).searchParams;
@@ -107,11 +112,6 @@ await check('after revocation, which passport leaves to the application, the tok
 await check('client credentials through the same library, with its empty `code`', async () => {
   const tokens = await requestToken('', { grant_type: 'client_credentials', scope: 'read' });
   await assertActsFor(tokens.access, { client: CONFIDENTIAL_CLIENT, email: null, scopes: ['read'] });
-});
-
-await check('a person who denies does not get in', async () => {
-  const { status } = await arrive(await person.authorize(`${home}/login`, { callback, decision: 'deny' }));
-  assert.equal(status, 401);
 });
 
 listener.close();

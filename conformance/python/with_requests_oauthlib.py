@@ -67,15 +67,21 @@ for name, client, callback, at_code, proof in CALLERS:
         assert second["refresh_token"] != first["refresh_token"]
         acts_for(second["access_token"], client, SCOPE)
 
-    with check(f"{name}: revoking the access token ends the grant, refresh token and all"):
-        # The library prepares this request and leaves sending it to its caller.
+    def revoke(kind):
+        """The library prepares this request and leaves sending it to its caller."""
         parameters = {key: value for key, value in proof.items() if key != "auth"}
         url, headers, body = app._client.prepare_token_revocation_request(
-            REVOKE, second["access_token"], **parameters
+            REVOKE, second[kind], token_type_hint=kind, **parameters
         )
         answer = requests.post(url, body, headers=headers, auth=proof.get("auth"))
         equal((answer.status_code, answer.json()), (200, {}))
+
+    with check(f"{name}: a revoked access token is refused"):
+        revoke("access_token")
         is_refused(second["access_token"])
+
+    with check(f"{name}: a revoked refresh token is refused"):
+        revoke("refresh_token")
         with refused(OAuth2Error, "invalid_grant"):
             app.refresh_token(TOKEN, refresh_token=second["refresh_token"], **proof)
 

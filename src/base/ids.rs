@@ -5,11 +5,15 @@
 
 use std::fmt;
 use std::str;
+use std::sync::Mutex;
 
-use uuid::NoContext;
+use uuid::ContextV7;
 use uuid::Uuid;
 
 use crate::base::clock::Timestamp;
+
+/// Keeps ids that are made within one millisecond in order: lists are by id.
+static SEQUENCE: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 
 /// What every kind of id has, however it is written.
 macro_rules! id {
@@ -60,10 +64,10 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A fresh id that sorts after those made before `now` (UUIDv7).
+            /// A fresh id that sorts after those that this process has made before (UUIDv7).
             pub fn new(now: Timestamp) -> Self {
                 let seconds = now.timestamp().unsigned_abs();
-                Self(Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos())))
+                Self(Uuid::new_v7(uuid::Timestamp::from_unix(&SEQUENCE, seconds, now.timestamp_subsec_nanos())))
             }
 
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {

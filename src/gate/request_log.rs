@@ -49,7 +49,8 @@ pub async fn log(mut request: Request, next: Next) -> Response {
     async move {
         let mut response = next.run(request).await;
         let status = response.status().as_u16();
-        let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
+        // To the microsecond.
+        let duration_ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         if let Some(Detail(error)) = response.extensions().get::<Detail>() {
             let cause = chain(error);
             tracing::error!(%method, route, status, duration_ms, cause, "request failed");

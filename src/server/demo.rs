@@ -89,9 +89,10 @@ async fn create(app: &App, secrets: &Secrets) -> anyhow::Result<()> {
     let organization = organization::create(&mut tx, ORGANIZATION, beginning, now).await?;
     member::add(&mut tx, organization, user.id, Role::Owner, now).await?;
 
-    client::create(&mut tx, organization, &registration(app, false), now).await?;
+    // The public one last, so that it stands first in lists: it works without a secret being typed.
     let confidential = client::create(&mut tx, organization, &registration(app, true), now).await?;
     secret::insert(&mut tx, confidential, "Demo secret", &secrets.client_secret, (None, now)).await?;
+    client::create(&mut tx, organization, &registration(app, false), now).await?;
     let new_key = NewApiKey {
         organization,
         label: KEY_LABEL,
@@ -158,7 +159,7 @@ async fn describe_credentials(
     prefix: &str,
     text: &mut String,
 ) -> anyhow::Result<()> {
-    for client in client::list(db, organization).await?.into_iter().rev() {
+    for client in client::list(db, organization).await? {
         if client.registration.name == PUBLIC_CLIENT {
             writeln!(text, "  Public client        {}", client.id)?;
         }

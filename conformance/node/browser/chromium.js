@@ -38,7 +38,11 @@ export async function open({ javaScriptEnabled = true } = {}) {
   const page = await context.newPage();
   page.complaints = [];
   page.on('pageerror', (error) => page.complaints.push(error.message));
-  page.on('requestfailed', (request) => page.complaints.push(`${request.url()}: ${request.failure().errorText}`));
+  page.on('requestfailed', (request) => {
+    // Leaving a page ends what it was still loading.
+    const { errorText } = request.failure();
+    if (errorText !== 'net::ERR_ABORTED') page.complaints.push(`${request.url()}: ${errorText}`);
+  });
   page.on('console', (message) => {
     // An error page is an answer of 4xx, which Chromium reports as a resource that did not load.
     const isErrorPage = message.text().startsWith('Failed to load resource') && message.location().url === page.url();
@@ -71,10 +75,20 @@ export const look = (page, name) =>
 
 export const assertQuiet = (page) => assert.deepEqual(page.complaints, []);
 
+/** Clicks what leads to another page and waits until that is there. */
+export const follow = (page, target) => Promise.all([page.waitForEvent('load'), target.click()]);
+
+export const press = (page, name) => follow(page, page.getByRole('button', { name }));
+
+export const go = (page, name) => follow(page, page.getByRole('link', { name }));
+
+/** Presses the one button that the page itself, not the bar above it, has. */
+export const confirm = (page) => follow(page, page.getByRole('main').getByRole('button'));
+
 export async function signIn(page, { email, password }) {
   await page.getByLabel('Email').fill(email);
   await page.getByLabel('Password').fill(password);
-  await page.getByRole('button', { name: 'Sign in' }).click();
+  await press(page, 'Sign in');
 }
 
 /** Ticks these scopes and no others, as far as the page lets one choose. */

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 
 import { check, ISSUER } from '../check.js';
 import { owner } from './account.js';
-import { assertQuiet, look, open, signIn, tick } from './chromium.js';
+import { assertQuiet, confirm, go, look, open, press, signIn, tick } from './chromium.js';
 
 const ask = async (key) => {
   const answer = await fetch(`${ISSUER}/v1/auth/test`, { headers: { 'x-api-key': key } });
@@ -23,7 +23,7 @@ export async function keys() {
   const made = await check('a key is made, and works with the scopes it was given', async () => {
     await page.getByLabel('Label').fill('Night shift');
     await tick(page, ['read', 'write']);
-    await page.getByRole('button', { name: 'Make key' }).click();
+    await press(page, 'Make key');
     const key = await shown(page);
     assert.match(key, /^sk_[0-9A-Za-z]{46}$/);
     const { status, body } = await ask(key);
@@ -34,7 +34,7 @@ export async function keys() {
   await look(page, 'key-made');
 
   await check('its secret is shown once', async () => {
-    await page.getByRole('link', { name: 'I have copied it' }).click();
+    await go(page, 'I have copied it');
     assert.match(await page.getByRole('main').innerText(), /Night shift/);
     assert.ok(!(await page.content()).includes(made));
     await page.goBack();
@@ -44,10 +44,10 @@ export async function keys() {
   await look(page, 'keys');
 
   const rotated = await check('rotating gives a new secret and ends the old one', async () => {
-    await page.getByRole('link', { name: 'Rotate Night shift' }).click();
+    await go(page, 'Rotate Night shift');
     await look(page, 'key-rotate');
     await page.getByRole('radio').first().check();
-    await page.getByRole('button', { name: 'Rotate' }).click();
+    await press(page, 'Rotate');
     const key = await shown(page);
     assert.notEqual(key, made);
     assert.equal((await ask(key)).status, 200);
@@ -57,9 +57,9 @@ export async function keys() {
 
   await check('after revoking, the key is refused at once', async () => {
     await page.goto('/settings/api');
-    await page.getByRole('link', { name: 'Revoke Night shift' }).click();
+    await go(page, 'Revoke Night shift');
     await look(page, 'key-revoke');
-    await page.getByRole('main').getByRole('button').click();
+    await confirm(page);
     const { status, body } = await ask(rotated);
     assert.equal(status, 401);
     assert.equal(body.error.code, 'unauthorized');

@@ -83,7 +83,10 @@ pub const ERRORS: &[Entry] = &[
         place: PLACE,
         status: STATUS,
         retry: "Yes, without prompt=none.",
-        causes: &["A step on a page stands between the person and the answer, such as a second factor."],
+        causes: &[
+            "A step on a page stands between the person and the answer, such as a second factor.",
+            "This server says login_required or consent_required instead where one of them fits.",
+        ],
         steps: &["Send the whole browser window to /oauth/authorize without prompt=none."],
         example: "https://app.example.com/callback?error=interaction_required\n  &state=af0ifjsldkj&iss=https%3A%2F%2Fauth.example.com",
         standard: "OpenID Connect Core §3.1.2.6",
@@ -95,8 +98,8 @@ pub const ERRORS: &[Entry] = &[
         status: STATUS,
         retry: "Yes, without prompt=none: the person can then choose.",
         causes: &[
-            "The person belongs to several organizations, and has not chosen one for this app.",
-            "The login_hint names another account than the one that is signed in.",
+            "The person could be meant by several accounts or organizations, and has not chosen one for this app.",
+            "This server says login_required or consent_required instead where one of them fits.",
         ],
         steps: &[
             "Send the person to /oauth/authorize without prompt=none.",

@@ -40,7 +40,7 @@ const FAMILIES: &[Family] = &[
     Family {
         id: "authorize",
         title: "Authorization endpoint",
-        shape: "Sent back to the app's redirect URI as the parameters error, error_description, state and iss.",
+        shape: "Sent back to the app's redirect URI as the parameters error, error_description, error_uri, state and iss.",
         errors: authorize::ERRORS,
     },
     Family {

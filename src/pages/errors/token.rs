@@ -36,7 +36,7 @@ pub const ERRORS: &[Entry] = &[
             "The secret has expired, was revoked, or was copied with a space or line end.",
             "A confidential app sent no secret, or a public app sent one.",
             "With Basic, the ID and secret were not form-encoded before the base64: a + or % in the secret then changes.",
-            "The app was deleted.",
+            "The app was deleted, or the operator has disabled it.",
         ],
         steps: &[
             "Look under Settings → Developer apps: is the ID there, is the secret in force, when was it last used?",
@@ -73,13 +73,14 @@ pub const ERRORS: &[Entry] = &[
     Entry {
         code: "unauthorized_client",
         meaning: "The app is known, but was not registered for this way to get a token.",
-        place: "/oauth/token and /oauth/authorize",
+        place: "/oauth/token, /oauth/revoke and /oauth/authorize",
         status: "400; 303 to the redirect URI",
         retry: "No. The app's registration has to change.",
         causes: &[
             "client_credentials from an app that is registered only for authorization_code.",
             "client_credentials from a public app. It has no secret to prove itself with.",
             "refresh_token from an app without that grant type.",
+            "Revoking a token that was issued to another app.",
         ],
         steps: &[
             "Open the app under Settings → Developer apps and tick the grant type under “Ways to get a token”.",
@@ -190,6 +191,7 @@ pub const ERRORS: &[Entry] = &[
         retry: "No.",
         causes: &[
             "Something other than an access or refresh token was sent, such as an ID token or an API key.",
+            "What this server does not know at all is answered with 200: it is as good as revoked.",
         ],
         steps: &[
             "Send the refresh token: revoking it ends the whole grant, with every access token under it.",

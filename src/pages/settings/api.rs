@@ -15,7 +15,6 @@ use serde::Deserialize;
 
 use crate::api_keys::key;
 use crate::api_keys::key::ApiKey;
-use crate::api_keys::key::MAX_LABEL_LENGTH;
 use crate::api_keys::key::NewApiKey;
 use crate::app::App;
 use crate::app::scope_catalog::ScopeEntry;
@@ -35,6 +34,7 @@ use crate::pages::parts::Tag;
 use crate::pages::settings::API_KEYS;
 use crate::pages::settings::Frame;
 use crate::pages::settings::confirm::Confirm;
+use crate::pages::settings::credential;
 use crate::pages::settings::secret::Shown;
 use crate::pages::settings::secret::ShownOnce;
 use crate::pages::settings::visitor::Manager;
@@ -100,7 +100,7 @@ pub async fn list(
         problem: None,
         label: Field::default(),
         scopes: scopes(&app, |name| name == "read"),
-        expiries: expiries(USUAL_EXPIRY),
+        expiries: credential::expiries(USUAL_EXPIRY),
     };
     page(&app, &visitor, asked.before, form).await
 }
@@ -163,37 +163,6 @@ fn scopes(app: &App, is_checked: impl Fn(&str) -> bool) -> Vec<ScopeChoice> {
     entries.map(choice).collect()
 }
 
-/// When a new key or secret expires: in days, or `never`.
-pub fn expiries(chosen: &str) -> Vec<Choice> {
-    let offered = [("never", "Never"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In 1 year")];
-    let choice = |(value, label): (&str, &str)| Choice {
-        value: value.to_owned(),
-        label: label.to_owned(),
-        hint: "",
-        is_checked: value == chosen,
-    };
-    offered.map(choice).into()
-}
-
-/// The moment that a choice of [`expiries`] means.
-pub fn expiry(chosen: &str, now: Timestamp) -> Result<Option<Timestamp>, PageError> {
-    match chosen {
-        "never" => Ok(None),
-        "30" => Ok(Some(now + TimeDelta::days(30))),
-        "90" => Ok(Some(now + TimeDelta::days(90))),
-        "365" => Ok(Some(now + TimeDelta::days(365))),
-        _ => Err(PageError::bad_request("Choose one of the expiries that the form offers.")),
-    }
-}
-
-/// A label as it is kept, or what is wrong with it.
-pub fn label(text: &str) -> Result<&str, String> {
-    let label = text.trim();
-    let is_good =
-        (1..=MAX_LABEL_LENGTH).contains(&label.chars().count()) && !label.chars().any(char::is_control);
-    if is_good { Ok(label) } else { Err(format!("A label has 1 to {MAX_LABEL_LENGTH} characters.")) }
-}
-
 pub async fn create(
     State(app): State<App>,
     Manager(visitor): Manager,
@@ -201,17 +170,17 @@ pub async fn create(
 ) -> Result<Response, PageError> {
     let now = app.clock.now();
     let expires_in = posted.one("expires_in")?;
-    let expires_at = expiry(expires_in, now)?;
+    let expires_at = credential::expiry(expires_in, now)?;
     let asked = Scopes::from_names(posted.all("scope")).unwrap_or_default().only_in(app.config.scopes.all());
     let typed = posted.one("label")?;
-    let label = match label(typed) {
+    let label = match credential::label(typed) {
         Ok(label) if !asked.is_empty() => label,
         judged => {
             let form = KeyForm {
                 problem: asked.is_empty().then(|| "Tick at least one scope.".to_owned()),
                 label: Field { value: typed.to_owned(), problem: judged.err() },
                 scopes: scopes(&app, |name| asked.contains(name)),
-                expiries: expiries(expires_in),
+                expiries: credential::expiries(expires_in),
             };
             let page = page(&app, &visitor, None, form).await?;
             return Ok(page.status(StatusCode::UNPROCESSABLE_ENTITY).into_response());

@@ -4,6 +4,7 @@ pub mod account;
 pub mod api;
 pub mod apps;
 pub mod confirm;
+pub mod credential;
 pub mod developer;
 pub mod secret;
 pub mod visitor;

@@ -23,6 +23,28 @@ impl Answer {
         Self { status, headers, text, json }
     }
 
+    /// Of requests that are all under way at once.
+    pub async fn of_all(requests: impl IntoIterator<Item = reqwest::RequestBuilder>) -> Vec<Self> {
+        let sent: Vec<_> = requests.into_iter().map(|request| tokio::spawn(Self::of(request))).collect();
+        let mut answers = Vec::new();
+        for answer in sent {
+            answers.push(answer.await.unwrap());
+        }
+        answers
+    }
+
+    /// The value that a cookie is set to, if it is.
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        let line = self.set_cookie(name)?;
+        Some(line.split(';').next()?.split_once('=')?.1.to_owned())
+    }
+
+    /// The line that sets a cookie, with its attributes.
+    pub fn set_cookie(&self, name: &str) -> Option<&str> {
+        let mut lines = self.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
+        lines.find(|line| line.split_once('=').is_some_and(|(found, _)| found == name))
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }

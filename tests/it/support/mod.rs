@@ -4,6 +4,7 @@ mod answer;
 mod browser;
 mod database;
 mod oauth_client;
+mod people;
 
 use std::net::SocketAddr;
 
@@ -35,9 +36,13 @@ pub use database::TestDatabase;
 pub use oauth_client::CALLBACK;
 pub use oauth_client::OAuthClient;
 pub use oauth_client::Pkce;
+pub use people::Session;
 
 /// Of everybody in a test.
 pub const PASSWORD: &str = "correct horse battery";
+
+/// Of every server in a test, in this process or another.
+pub const SERVER_SECRET: &str = "a server secret of the tests, long enough";
 
 pub struct TestServer {
     pub url: String,
@@ -70,7 +75,7 @@ impl TestServer {
         adjust(&mut settings);
         let config = Config::try_from(settings).unwrap();
         let clock = Clock::manual("2030-01-01T00:00:00Z".parse().unwrap());
-        let secret = ServerSecret::new(&Secret::new("a server secret of the tests, long enough"));
+        let secret = ServerSecret::new(&Secret::new(SERVER_SECRET));
         let app = App::new(config, secret, database.pool(), clock.clone()).await.unwrap();
 
         let service =

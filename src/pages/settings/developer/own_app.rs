@@ -28,8 +28,8 @@ use crate::pages::parts::Moment;
 use crate::pages::parts::Tag;
 use crate::pages::settings::DEVELOPER;
 use crate::pages::settings::Frame;
-use crate::pages::settings::api;
 use crate::pages::settings::confirm::Confirm;
+use crate::pages::settings::credential;
 use crate::pages::settings::developer::OwnApp;
 use crate::pages::settings::developer::app_form;
 use crate::pages::settings::developer::app_form::AppForm;
@@ -71,7 +71,7 @@ pub struct SecretForm {
 
 impl Default for SecretForm {
     fn default() -> Self {
-        Self { label: Field::default(), expiries: api::expiries("365") }
+        Self { label: Field::default(), expiries: credential::expiries("365") }
     }
 }
 

@@ -20,8 +20,8 @@ use crate::pages::page::Page;
 use crate::pages::parts::Field;
 use crate::pages::parts::Link;
 use crate::pages::settings::DEVELOPER;
-use crate::pages::settings::api;
 use crate::pages::settings::confirm::Confirm;
+use crate::pages::settings::credential;
 use crate::pages::settings::developer::app_form;
 use crate::pages::settings::developer::own_app;
 use crate::pages::settings::developer::own_app::SecretForm;
@@ -39,13 +39,13 @@ pub async fn create(
     let now = app.clock.now();
     let client = find(&app, &visitor, &id).await?;
     let expires_in = posted.one("expires_in")?;
-    let expires_at = api::expiry(expires_in, now)?;
+    let expires_at = credential::expiry(expires_in, now)?;
     let typed = posted.one("label")?;
     let refused = |problem| SecretForm {
         label: Field { value: typed.to_owned(), problem: Some(problem) },
-        expiries: api::expiries(expires_in),
+        expiries: credential::expiries(expires_in),
     };
-    let label = match api::label(typed) {
+    let label = match credential::label(typed) {
         Ok(label) => label,
         Err(problem) => return again(&app, &visitor, &client, refused(problem)).await,
     };

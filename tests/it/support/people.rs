@@ -1,0 +1,78 @@
+//! Colleagues, and what the session API hands to a front end.
+
+use countersign::accounts::user;
+use countersign::base::ids::OrganizationId;
+use countersign::base::secret::Secret;
+use countersign::organizations::member;
+use countersign::organizations::member::Role;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::support::Answer;
+use crate::support::PASSWORD;
+use crate::support::TestServer;
+use crate::support::TestUser;
+
+impl TestServer {
+    /// Somebody who belongs to another person's organization only.
+    pub async fn colleague(&self, name: &str, organization: OrganizationId, role: Role) -> TestUser {
+        let now = self.clock.now();
+        let hash = self.app.passwords.hash(Secret::new(PASSWORD)).await.unwrap();
+        let email = format!("{name}@example.com");
+        let mut db = self.app.db.acquire().await.unwrap();
+        let user = user::create(&mut db, &email, &hash, now).await.unwrap().unwrap();
+        member::add(&mut db, organization, user.id, role, now).await.unwrap();
+        TestUser { id: user.id.to_string(), email, organization }
+    }
+
+    /// Lets a person into one more organization.
+    pub async fn join(&self, user: &TestUser, organization: OrganizationId, role: Role) {
+        let mut db = self.app.db.acquire().await.unwrap();
+        let id = user.id.parse().unwrap();
+        member::add(&mut db, organization, id, role, self.clock.now()).await.unwrap();
+    }
+
+    /// Without a credential.
+    pub async fn post_json(&self, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request("POST", path).json(body)).await
+    }
+
+    /// `POST /api/auth/login`
+    pub async fn log_in(&self, email: &str, password: &str) -> Answer {
+        self.post_json("/api/auth/login", &json!({ "email": email, "password": password })).await
+    }
+
+    /// A person's tokens of the session API.
+    pub async fn session_of(&self, user: &TestUser) -> Session {
+        let answer = self.log_in(&user.email, PASSWORD).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        Session::of(&answer)
+    }
+
+    /// `POST /api/auth/refresh`
+    pub async fn refresh_session(&self, refresh_token: &str) -> Answer {
+        self.post_json("/api/auth/refresh", &json!({ "refresh_token": refresh_token })).await
+    }
+}
+
+/// What a front end keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    pub access_token: String,
+    pub refresh_token: String,
+    /// Epoch seconds.
+    pub expires_at: i64,
+}
+
+impl Session {
+    pub fn of(answer: &Answer) -> Self {
+        let session = &answer.json["session"];
+        let token =
+            |name: &str| session[name].as_str().unwrap_or_else(|| panic!("no {name}: {}", answer.text));
+        Self {
+            access_token: token("access_token").to_owned(),
+            refresh_token: token("refresh_token").to_owned(),
+            expires_at: session["expires_at"].as_i64().unwrap(),
+        }
+    }
+}
