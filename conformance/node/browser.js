@@ -7,10 +7,11 @@ import { consent } from './browser/consent.js';
 import { errors } from './browser/errors.js';
 import { keys } from './browser/keys.js';
 import { playground } from './browser/playground.js';
+import { sections } from './browser/sections.js';
 
 await start();
 try {
-  for (const story of [account, keys, consent, apps, playground, errors]) await story();
+  for (const story of [account, keys, consent, apps, playground, errors, sections]) await story();
 } finally {
   await stop();
 }

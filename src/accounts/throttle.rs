@@ -1,5 +1,7 @@
-//! Slows guessing down: after a few failures in a row, an account and an address each have to wait before
+//! Slows guessing down: after a few failures in a row, an account and a network each have to wait before
 //! the next attempt counts. Nobody is locked out for good, or guessing would be a way to lock others out.
+
+use std::net::IpAddr;
 
 use chrono::TimeDelta;
 use sqlx::PgConnection;
@@ -12,26 +14,27 @@ use crate::base::secret::sha256;
 pub enum Subject<'a> {
     /// The e-mail address as typed, whether or not there is such an account.
     Account(&'a str),
-    /// Where the attempt comes from.
-    Address(&'a str),
+    /// Where the attempt comes from: an IPv4 address, or the /64 that one IPv6 subscriber has.
+    Network(IpAddr),
 }
 
 /// Failures older than this are forgotten.
 const MEMORY: TimeDelta = TimeDelta::minutes(15);
 
 impl Subject<'_> {
-    /// How many failures in a row cost nothing. An address may be shared by an office.
+    /// How many failures in a row cost nothing. A network may be an office's.
     const fn free_failures(self) -> i32 {
         match self {
             Self::Account(_) => 5,
-            Self::Address(_) => 20,
+            Self::Network(_) => 20,
         }
     }
 
     fn key(self) -> [u8; 32] {
         match self {
             Self::Account(email) => sha256(format!("account {}", email.to_lowercase()).as_bytes()),
-            Self::Address(address) => sha256(format!("address {address}").as_bytes()),
+            Self::Network(IpAddr::V4(ip)) => sha256(format!("network {ip}").as_bytes()),
+            Self::Network(IpAddr::V6(ip)) => sha256(format!("network {:x}", ip.to_bits() >> 64).as_bytes()),
         }
     }
 }
@@ -90,13 +93,13 @@ async fn find_wait(db: &mut PgConnection, subject: Subject<'_>, now: Timestamp) 
     Ok(wait.max(TimeDelta::seconds(1)))
 }
 
-/// After a success the account starts afresh. For the address only this attempt is taken back: one good account
+/// After a success the account starts afresh. For the network only this attempt is taken back: one good account
 /// must not buy more guesses at others.
-pub async fn forgive(db: &mut PgConnection, account: Subject<'_>, address: Subject<'_>) -> sqlx::Result<()> {
+pub async fn forgive(db: &mut PgConnection, account: Subject<'_>, network: Subject<'_>) -> sqlx::Result<()> {
     sqlx::query!("delete from sign_in_failures where subject = $1", &account.key()).execute(&mut *db).await?;
     sqlx::query!(
         "update sign_in_failures set failures = failures - 1 where subject = $1 and failures > 0",
-        &address.key(),
+        &network.key(),
     )
     .execute(db)
     .await?;

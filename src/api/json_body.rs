@@ -46,10 +46,14 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
 }
 
 fn parse<T: DeserializeOwned>(value: Value) -> Result<T, ApiError> {
-    // Field by field, so that the answer names the one at fault; serde alone names only missing ones.
-    serde_json::from_value(value).map_err(|error| {
-        let message = error.to_string();
-        let field = message.split('`').nth(1).map(str::to_owned);
+    if !value.is_object() {
+        return Err(ApiErrorCode::ValidationError.because("The body must be a JSON object"));
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        // The path leads to a value that will not do; a field that is missing has none, so serde names it.
+        let field = error.path().iter().next().map(ToString::to_string);
+        let message = error.into_inner().to_string();
+        let field = field.or_else(|| message.split('`').nth(1).map(str::to_owned));
         let error = ApiErrorCode::ValidationError.because(message);
         match field {
             Some(field) => error.at(field),

@@ -142,8 +142,8 @@ pub async fn refresh(
 ) -> Result<impl IntoResponse, SessionError> {
     let JsonBody(body) = body?;
     let now = app.clock.now();
+    let keys = app.keys_that(|keys| keys.know(body.refresh_token.expose())).await?;
     let mut db = app.db.acquire().await?;
-    let keys = app.keys.current();
     let tokens =
         session::refresh(&mut db, &keys, app.config.links.issuer(), &body.refresh_token, now).await?;
     let tokens = tokens

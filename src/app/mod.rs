@@ -16,6 +16,7 @@ use crate::base::clock::Clock;
 use crate::base::server_secret::ServerSecret;
 use crate::organizations::rate_limit::RateLimiter;
 use crate::signing::keyring::Keyring;
+use crate::signing::keyring::Keys;
 
 /// Cheap to clone: handles only.
 #[derive(Clone)]
@@ -33,6 +34,18 @@ pub struct App {
 }
 
 impl App {
+    /// The keys; read again first if they do not suffice, because another node may have rotated them. What is
+    /// said of a token must not depend on who has heard of its key.
+    pub async fn keys_that(&self, suffice: impl Fn(&Keys) -> bool) -> anyhow::Result<Arc<Keys>> {
+        let keys = self.keys.current();
+        if suffice(&keys) || !self.keys.may_ask_again(self.clock.now()) {
+            return Ok(keys);
+        }
+        let mut db = self.db.acquire().await?;
+        self.keys.reload(&mut db).await?;
+        Ok(self.keys.current())
+    }
+
     /// Opens the keys of the database, making the first ones if there are none.
     pub async fn new(config: Config, secret: ServerSecret, db: PgPool, clock: Clock) -> anyhow::Result<Self> {
         let csrf_key = hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("csrf"));

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use chrono::TimeDelta;
 use sqlx::PgPool;
 
@@ -13,7 +14,6 @@ use crate::base::telemetry;
 use crate::server::database::Database;
 use crate::server::secret;
 use crate::signing::key;
-use crate::signing::keyring::Keyring;
 
 /// Tokens are judged by the second; what differs more will be seen by somebody.
 const MAX_CLOCK_DIFFERENCE: TimeDelta = TimeDelta::seconds(2);
@@ -153,12 +153,14 @@ async fn keys(config: &Config, pool: &PgPool, findings: &mut Vec<Finding>) {
         return;
     }
     let now = Clock::System.now();
-    let opened = match secret::find_or_create(config) {
-        Ok(secret) => Keyring::open(&mut connection, secret, config.signing_algorithm, now).await,
-        Err(error) => Err(error),
-    };
-    findings.push(match opened.and_then(|ring| ring.current().signer(now).map(|open| open.key.id.clone())) {
-        Ok(id) => Finding::Good(format!("Keys: {id} signs.")),
-        Err(error) => Finding::Bad(format!("Keys: {error:#}.")),
+    let opened = secret::find(config).and_then(|secret| {
+        let secret = secret.context("the server secret is not set here: set COUNTERSIGN_SECRET")?;
+        let in_force = known.iter().filter(|key| key.revoked_at.is_none());
+        in_force.map(|key| key.private_half(&secret)).collect::<anyhow::Result<Vec<_>>>()
+    });
+    findings.push(match (opened, key::signer(known.iter(), now)) {
+        (Ok(_), Some(signer)) => Finding::Good(format!("Keys: {} signs.", signer.id)),
+        (Ok(_), None) => Finding::Bad("Keys: none signs. Run `countersign keys rotate --now`.".to_owned()),
+        (Err(error), _) => Finding::Bad(format!("Keys: {error:#}.")),
     });
 }

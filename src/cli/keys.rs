@@ -1,5 +1,6 @@
 //! `countersign keys list|rotate|revoke`
 
+use anyhow::Context;
 use anyhow::bail;
 use chrono::SecondsFormat;
 use clap::Args;
@@ -10,6 +11,7 @@ use crate::app::config::Config;
 use crate::app::config::Settings;
 use crate::base::clock::Clock;
 use crate::base::clock::Timestamp;
+use crate::base::server_secret::ServerSecret;
 use crate::server::secret;
 use crate::signing::key;
 use crate::signing::key::SigningKey;
@@ -51,8 +53,14 @@ impl Keys {
             let now = Clock::System.now();
             let text = match self {
                 Self::List => list(&mut tx, now).await?,
-                Self::Rotate(rotate) => rotate.run(&mut tx, &config, now).await?,
-                Self::Revoke(revoke) => revoke.run(&mut tx, &config, now).await?,
+                Self::Rotate(rotate) => {
+                    let secret = proven_secret(&mut tx, &config).await?;
+                    rotate.run(&mut tx, &config, &secret, now).await?
+                }
+                Self::Revoke(revoke) => {
+                    let secret = proven_secret(&mut tx, &config).await?;
+                    revoke.run(&mut tx, &config, &secret, now).await?
+                }
             };
             key::announce_change(&mut tx).await?;
             tx.commit().await?;
@@ -66,7 +74,7 @@ impl Keys {
 
 async fn list(db: &mut PgConnection, now: Timestamp) -> anyhow::Result<String> {
     let signing = key::list(db).await?;
-    let signer = signing.iter().rev().find(|key| key.signs_from <= now && key.verifies(now));
+    let signer = key::signer(signing.iter(), now);
     let mut lines = Vec::new();
     for key in &signing {
         let state = match (key.revoked_at, key.verifies_until) {
@@ -92,26 +100,36 @@ async fn list(db: &mut PgConnection, now: Timestamp) -> anyhow::Result<String> {
 }
 
 impl Rotate {
-    async fn run(&self, db: &mut PgConnection, config: &Config, now: Timestamp) -> anyhow::Result<String> {
-        let secret = secret::find_or_create(config)?;
+    async fn run(
+        &self,
+        db: &mut PgConnection,
+        config: &Config,
+        secret: &ServerSecret,
+        now: Timestamp,
+    ) -> anyhow::Result<String> {
         if self.token {
-            let id = token_key::rotate(db, &secret, now).await?;
+            let id = token_key::rotate(db, secret, now).await?;
             return Ok(format!("Token key {id} derives codes and refresh tokens from now on."));
         }
-        check_secret(db, config).await?;
         let signs_from = if self.now { now } else { now + key::ANNOUNCE };
-        let key = SigningKey::generate(config.signing_algorithm, &secret, now, signs_from)?;
+        let key = SigningKey::generate(config.signing_algorithm, secret, now, signs_from)?;
         key::rotate(db, &key).await?;
         Ok(format!("Signing key {} signs from {}.", key.id, written(signs_from)))
     }
 }
 
 impl Revoke {
-    async fn run(&self, db: &mut PgConnection, config: &Config, now: Timestamp) -> anyhow::Result<String> {
+    async fn run(
+        &self,
+        db: &mut PgConnection,
+        config: &Config,
+        secret: &ServerSecret,
+        now: Timestamp,
+    ) -> anyhow::Result<String> {
         if let Ok(id) = self.id.parse::<i16>() {
-            let newest = token_key::list(db).await?.iter().rfind(|key| !key.is_revoked()).map(|key| key.id);
-            if newest == Some(id) {
-                token_key::rotate(db, &secret::find_or_create(config)?, now).await?;
+            let known = token_key::list(db).await?;
+            if known.iter().rfind(|key| !key.is_revoked()).is_some_and(|newest| newest.id == id) {
+                token_key::rotate(db, secret, now).await?;
             }
             if !token_key::revoke(db, id).await? {
                 bail!("there is no token key {id} in the ring");
@@ -122,9 +140,8 @@ impl Revoke {
             bail!("there is no signing key {} in force", self.id);
         }
         // The server must not be left without one that signs.
-        if !key::list(db).await?.iter().any(|key| key.signs_from <= now && key.verifies(now)) {
-            let secret = secret::find_or_create(config)?;
-            let successor = SigningKey::generate(config.signing_algorithm, &secret, now, now)?;
+        if key::signer(key::list(db).await?.iter(), now).is_none() {
+            let successor = SigningKey::generate(config.signing_algorithm, secret, now, now)?;
             key::rotate(db, &successor).await?;
             return Ok(format!("Signing key {} is revoked; {} signs from now on.", self.id, successor.id));
         }
@@ -132,13 +149,18 @@ impl Revoke {
     }
 }
 
-/// A key sealed under another secret would stop every node at its next start.
-async fn check_secret(db: &mut PgConnection, config: &Config) -> anyhow::Result<()> {
-    let secret = secret::find_or_create(config)?;
+/// The server secret, after it has opened the keys that are there: one sealed under another secret would stop
+/// every node.
+async fn proven_secret(db: &mut PgConnection, config: &Config) -> anyhow::Result<ServerSecret> {
+    let secret =
+        secret::find(config)?.context("the server secret is not set here: set COUNTERSIGN_SECRET")?;
     for key in key::list(db).await?.iter().filter(|key| key.revoked_at.is_none()) {
         key.private_half(&secret)?;
     }
-    Ok(())
+    for key in token_key::list(db).await?.iter().filter(|key| !key.is_revoked()) {
+        key.open(&secret)?;
+    }
+    Ok(secret)
 }
 
 fn written(at: Timestamp) -> String {

@@ -156,14 +156,14 @@ pub fn presented(headers: &HeaderMap) -> Result<Option<Presented<'_>>, ApiError>
     if keys.next().is_some() || authorizations.next().is_some() {
         return Err(twice());
     }
-    // RFC 9110 §11.1: the scheme in any case. Another scheme is as good as none.
-    let bearer = authorization.map(|value| match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => "",
+    // RFC 9110 §11.1: the scheme in any case. RFC 6750 §3.1: another scheme is as good as none.
+    let bearer = authorization.and_then(|value| match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim()),
+        _ => None,
     });
-    match (bearer, key) {
-        (Some(bearer), Some(key)) if bearer != key => Err(twice()),
-        (Some(bearer), _) => Ok(Some(Presented::Bearer(bearer))),
+    match (authorization, key) {
+        (Some(_), Some(key)) if bearer != Some(key) => Err(twice()),
+        (Some(_), _) => Ok(bearer.map(Presented::Bearer)),
         (None, Some(key)) => Ok(Some(Presented::ApiKey(key))),
         (None, None) => Ok(None),
     }
@@ -194,7 +194,7 @@ pub async fn resolve(
 }
 
 async fn resolve_token(app: &App, text: &str, now: Timestamp) -> Result<Option<Principal>, ApiError> {
-    let keys = app.keys.current();
+    let keys = app.keys_that(|keys| keys.know(text)).await?;
     let issuer = app.config.links.issuer();
     if let Some(claims) = access_token::read(&keys, issuer, text, now) {
         // RFC 9068 §4: a token for another resource is no token here.

@@ -6,7 +6,9 @@ use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
+use serde::de::DeserializeOwned;
 use tower_sessions::Session;
+use tower_sessions::session::Error;
 
 use crate::accounts::browser_session::SIGN_IN;
 use crate::accounts::browser_session::SignIn;
@@ -101,7 +103,7 @@ pub fn safe_next(next: Option<&str>) -> &str {
 
 async fn find(parts: &mut Parts, app: &App) -> anyhow::Result<Option<SignedIn>> {
     let session = parts.extensions.get::<Session>().ok_or_else(|| anyhow::anyhow!("no session layer"))?;
-    let sign_in: Option<SignIn> = session.get(SIGN_IN).await.map_err(unavailable)?;
+    let sign_in: Option<SignIn> = read(session, SIGN_IN).await.map_err(unavailable)?;
     let Some(sign_in) = sign_in else { return Ok(None) };
     let mut db = app.db.acquire().await?;
     let Some(user) = user::find(&mut db, sign_in.user_id).await? else { return Ok(None) };
@@ -112,9 +114,17 @@ async fn find(parts: &mut Parts, app: &App) -> anyhow::Result<Option<SignedIn>> 
     Ok(Some(SignedIn { user, sign_in, organizations }))
 }
 
+/// What lies in a session under a name. What another release wrote there, and this one cannot read, is not there.
+pub async fn read<T: DeserializeOwned>(session: &Session, name: &str) -> Result<Option<T>, Error> {
+    match session.get(name).await {
+        Err(Error::SerdeJson(_)) => Ok(None),
+        found => found,
+    }
+}
+
 /// tower-sessions turns a store's error into text; what can go wrong there is the database being away.
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-fn unavailable(error: tower_sessions::session::Error) -> anyhow::Error {
+fn unavailable(error: Error) -> anyhow::Error {
     sqlx::Error::Io(std::io::Error::other(error.to_string())).into()
 }
 

@@ -2,11 +2,13 @@
 
 use chrono::TimeDelta;
 use sqlx::Connection;
+use sqlx::PgConnection;
 
 use crate::accounts::email;
 use crate::accounts::password;
 use crate::accounts::password::Outcome;
 use crate::accounts::password::PasswordError;
+use crate::accounts::password::PasswordHash;
 use crate::accounts::throttle;
 use crate::accounts::throttle::Subject;
 use crate::accounts::user;
@@ -41,17 +43,17 @@ pub async fn authenticate(
 ) -> anyhow::Result<Authenticated> {
     let now = app.clock.now();
     let email = email.trim();
-    let address = address.to_string();
-    let subjects = [Subject::Account(email), Subject::Address(&address)];
     // The connection goes back to the pool before the password is checked: that may take its time.
-    let stored = {
+    let (user, hash) = {
         let mut db = app.db.acquire().await?;
-        if let Some(wait) = throttle::admit(&mut db, subjects, now).await? {
+        let (user, hash) = find(&mut db, email).await?.unzip();
+        // Under the address as it is stored: the same account in another spelling is the same account.
+        let account = Subject::Account(user.as_ref().map_or(email, |user: &User| &user.email));
+        if let Some(wait) = throttle::admit(&mut db, [account, Subject::Network(address.ip)], now).await? {
             return Ok(Authenticated::Wait(wait));
         }
-        user::find_by_email(&mut db, email).await?
+        (user, hash)
     };
-    let (user, hash) = stored.unzip();
     let outcome = match app.passwords.check(password, hash).await {
         Ok(outcome) => outcome,
         Err(PasswordError::Busy) => return Ok(Authenticated::Busy),
@@ -64,8 +66,13 @@ pub async fn authenticate(
     if let Outcome::RightAndRehashed(hash) = outcome {
         user::set_password(&mut db, user.id, &hash).await?;
     }
-    throttle::forgive(&mut db, subjects[0], subjects[1]).await?;
+    throttle::forgive(&mut db, Subject::Account(&user.email), Subject::Network(address.ip)).await?;
     Ok(Authenticated::Yes(user))
+}
+
+/// PostgreSQL has no NUL in text, so nobody's address has one.
+async fn find(db: &mut PgConnection, email: &str) -> sqlx::Result<Option<(User, PasswordHash)>> {
+    if email.contains('\0') { Ok(None) } else { user::find_by_email(db, email).await }
 }
 
 /// What came of an attempt to sign up.

@@ -14,6 +14,7 @@ use crate::base::ids::TokenId;
 use crate::base::ids::UserId;
 use crate::base::secret::Secret;
 use crate::clients::client::Client;
+use crate::organizations::member::Role;
 use crate::organizations::organization::Organization;
 use crate::organizations::organization::OrganizationRow;
 use crate::scopes::Scopes;
@@ -120,7 +121,8 @@ pub struct LiveToken {
     pub organization: Organization,
 }
 
-/// Whether the token still counts: its grant lives, its client is enabled, it was not revoked alone.
+/// Whether the token still counts: its grant lives, its person still belongs to the organization, its client is
+/// enabled, and it was not revoked alone.
 pub async fn find_live(
     db: &mut PgConnection,
     claims: Claims,
@@ -130,16 +132,17 @@ pub async fn find_live(
     let row = sqlx::query!(
         r#"
         select c.name as client_name, u.id as "user_id?: UserId", u.email as "email?",
-               o.id as "organization_id: OrganizationId", o.number, o.name, o.plan, p.requests_per_hour,
+               m.role as "role?: Role", o.id as "organization_id: OrganizationId", o.number, o.name, o.plan, p.requests_per_hour,
                p.requests_per_minute, p.has_oauth_apps, o.credits_cents, o.created_at
           from clients c
           join organizations o on o.id = $2
           join plans p on p.name = o.plan
           left join grants g on g.id = $3 and g.client_id = c.id
           left join users u on u.id = g.user_id
+          left join members m on m.organization_id = g.organization_id and m.user_id = g.user_id
          where c.id = $1
            and c.disabled_at is null
-           and ($3::uuid is null or (g.revoked_at is null and g.expires_at > $5 and u.id is not null))
+           and ($3::uuid is null or (g.revoked_at is null and g.expires_at > $5 and m.role is not null))
            and not exists (select from revoked_access_tokens r where r.jti = $4)
         "#,
         claims.client_id as ClientId,
@@ -152,7 +155,8 @@ pub async fn find_live(
     .await?;
     Ok(row.map(|row| LiveToken {
         claims,
-        scopes,
+        // A person who is no admin any more cannot act as one through an app.
+        scopes: row.role.map_or_else(|| scopes.clone(), |role| role.may_give(&scopes)),
         client_name: row.client_name,
         user: row.user_id.zip(row.email),
         organization: Organization::from(OrganizationRow {

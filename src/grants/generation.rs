@@ -56,8 +56,8 @@ impl PresentedGrant {
         (self.rotated_at + idle).min(self.expires_at)
     }
 
-    /// The token of the generation that was issued last; `None` if its key was taken out of the ring.
-    pub fn token(&self, keys: &Keys) -> Option<Secret> {
+    /// The token of the generation that was issued last. Fails if its key is not in the ring.
+    pub fn token(&self, keys: &Keys) -> anyhow::Result<Secret> {
         let kind = if self.generation == 0 { Kind::Code } else { Kind::Refresh };
         keys.derive(self.token_key, kind, Derived { id: self.id.to_bytes(), generation: self.generation })
     }
@@ -76,16 +76,20 @@ pub async fn find(
     Ok(grant.map(|grant| (grant, derived.generation)))
 }
 
+/// `None` also if the person has left the organization. Of the scopes those that the person may still give.
 pub async fn find_by_id(db: &mut PgConnection, id: GrantId) -> sqlx::Result<Option<PresentedGrant>> {
     sqlx::query_as!(
         PresentedGrant,
         r#"
-        select id as "id: GrantId", organization_id as "organization_id: OrganizationId",
-               client_id as "client_id: ClientId", user_id as "user_id: UserId", scopes as "scopes: Scopes",
-               resources, redirect_uri, redirect_uri_asked, code_challenge, generation, token_key, rotated_at,
-               created_at, expires_at, revoked_at
-          from grants
-         where id = $1
+        select g.id as "id: GrantId", g.organization_id as "organization_id: OrganizationId",
+               g.client_id as "client_id: ClientId", g.user_id as "user_id: UserId",
+               case when m.role = 'member' then array_remove(g.scopes, 'admin') else g.scopes end
+                   as "scopes!: Scopes",
+               g.resources, g.redirect_uri, g.redirect_uri_asked, g.code_challenge, g.generation, g.token_key,
+               g.rotated_at, g.created_at, g.expires_at, g.revoked_at
+          from grants g
+          join members m on m.organization_id = g.organization_id and m.user_id = g.user_id
+         where g.id = $1
         "#,
         id as GrantId,
     )

@@ -187,7 +187,7 @@ async fn of_refresh_token(
     token: &str,
     now: Timestamp,
 ) -> Result<Option<Introspection>, OAuthError> {
-    let keys = app.keys.current();
+    let keys = app.keys_that(|keys| keys.know(token)).await?;
     let Some((grant, presented)) = generation::find(db, &keys, Kind::Refresh, token).await? else {
         return Ok(None);
     };
@@ -223,7 +223,7 @@ async fn of_access_token(
     token: &str,
     now: Timestamp,
 ) -> Result<Option<Introspection>, OAuthError> {
-    let keys = app.keys.current();
+    let keys = app.keys_that(|keys| keys.know(token)).await?;
     let Some(claims) = access_token::read(&keys, app.config.links.issuer(), token, now) else {
         return Ok(None);
     };

@@ -31,7 +31,7 @@ async fn revoke(app: &App, client: &Client, params: &Params) -> Result<(), OAuth
     let token = params.required("token")?;
     params.optional("token_type_hint")?;
     let now = app.clock.now();
-    let keys = app.keys.current();
+    let keys = app.keys_that(|keys| keys.know(token)).await?;
     let mut db = app.db.acquire().await?;
     let foreign = || ErrorCode::UnauthorizedClient.because("the token was issued to another client");
 

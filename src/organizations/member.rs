@@ -20,10 +20,14 @@ pub enum Role {
 impl Role {
     /// What a person may do in the organization when no app or key stands between.
     pub fn scopes(self) -> Scopes {
-        let all = Scopes::built_in();
+        self.may_give(&Scopes::built_in())
+    }
+
+    /// What of `scopes` a person may do themselves, and so may let an app do.
+    pub fn may_give(self, scopes: &Scopes) -> Scopes {
         match self {
-            Self::Owner | Self::Admin => all,
-            Self::Member => all.without(&Scopes::parse(crate::scopes::ADMIN).unwrap_or_default()),
+            Self::Owner | Self::Admin => scopes.clone(),
+            Self::Member => scopes.without_admin(),
         }
     }
 }

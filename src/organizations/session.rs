@@ -112,9 +112,7 @@ fn tokens(keys: &Keys, issuer: &str, row: &Row, now: Timestamp) -> anyhow::Resul
         sid: row.id,
     };
     let derived = Derived { id: row.id.to_bytes(), generation: row.generation };
-    let refresh_token = keys
-        .derive(row.token_key, Kind::Session, derived)
-        .ok_or_else(|| anyhow::anyhow!("token key {} is not in the ring", row.token_key))?;
+    let refresh_token = keys.derive(row.token_key, Kind::Session, derived)?;
     Ok(SessionTokens { access_token: jwt::sign(keys, TOKEN_TYPE, &claims, now)?, refresh_token, expires_at })
 }
 

@@ -76,6 +76,11 @@ impl Scopes {
         Self(self.0.iter().filter(|name| other.contains(name)).cloned().collect())
     }
 
+    #[must_use]
+    pub fn without_admin(&self) -> Self {
+        Self(self.0.iter().filter(|name| *name != ADMIN).cloned().collect())
+    }
+
     /// Those that `other` lacks.
     #[must_use]
     pub fn without(&self, other: &Self) -> Self {

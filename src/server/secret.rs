@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use anyhow::ensure;
@@ -20,15 +21,31 @@ const LENGTH: usize = 48;
 
 /// Fails where it can neither be read nor made.
 pub fn find_or_create(config: &Config) -> anyhow::Result<ServerSecret> {
-    if let Some(secret) = &config.secret {
-        return Ok(ServerSecret::new(secret));
+    match find(config)? {
+        Some(secret) => Ok(secret),
+        None => read(&create(&config.data_dir, &path(config))?, &path(config)),
     }
-    let path = config.data_dir.join("secret");
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => create(&config.data_dir, &path)?,
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
+}
+
+/// `None` if there is none yet. For everything but the server: a secret made in the wrong place would seal keys
+/// that no server can open.
+pub fn find(config: &Config) -> anyhow::Result<Option<ServerSecret>> {
+    if let Some(secret) = &config.secret {
+        return Ok(Some(ServerSecret::new(secret)));
+    }
+    let path = path(config);
+    match fs::read_to_string(&path) {
+        Ok(text) => read(&text, &path).map(Some),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+fn path(config: &Config) -> PathBuf {
+    config.data_dir.join("secret")
+}
+
+fn read(text: &str, path: &Path) -> anyhow::Result<ServerSecret> {
     let secret = Secret::new(text.trim());
     ensure!(
         secret.expose().len() >= server_secret::MIN_LENGTH,

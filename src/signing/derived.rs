@@ -59,12 +59,20 @@ pub fn derive(key_id: i16, key: &hmac::Key, kind: Kind, token: Derived) -> Secre
     Secret::new(format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(bytes)))
 }
 
+/// The number of the key that a token says it was derived with, if it has the shape of one.
+pub fn key_id(text: &str) -> Option<i16> {
+    let bytes = [Kind::Code, Kind::Refresh, Kind::Session].into_iter().find_map(|kind| decode(kind, text))?;
+    Some(i16::from_be_bytes(bytes[..KEY].try_into().ok()?))
+}
+
+fn decode(kind: Kind, text: &str) -> Option<Vec<u8>> {
+    let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(kind.prefix())?).ok()?;
+    (bytes.len() == KEY + ID + GENERATION + MAC).then_some(bytes)
+}
+
 /// `None` for anything that this server did not derive with a key that is still in the ring.
 pub fn read(keys: &Keys, kind: Kind, text: &str) -> Option<Derived> {
-    let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(kind.prefix())?).ok()?;
-    if bytes.len() != KEY + ID + GENERATION + MAC {
-        return None;
-    }
+    let bytes = decode(kind, text)?;
     let (signed, mac) = bytes.split_at(KEY + ID + GENERATION);
     let key = keys.token_key(i16::from_be_bytes(signed[..KEY].try_into().ok()?))?;
     let mut message = kind.prefix().as_bytes().to_vec();

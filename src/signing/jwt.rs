@@ -22,8 +22,16 @@ pub fn sign<C: Serialize>(keys: &Keys, typ: &str, claims: &C, now: Timestamp) ->
     Ok(Secret::new(jsonwebtoken::encode(&header, claims, &signer.private)?))
 }
 
-/// The id of the key that `token` says it was signed with, if it looks like a token of this kind at all.
-pub fn key_id(token: &str, typ: &str) -> Option<String> {
+/// The id of the key that `token` says it was signed with, if it looks like a token at all.
+pub fn any_key_id(token: &str) -> Option<String> {
+    if token.len() > MAX_LENGTH {
+        return None;
+    }
+    jsonwebtoken::decode_header(token).ok()?.kid
+}
+
+/// The same, if the token is of this type.
+fn key_id(token: &str, typ: &str) -> Option<String> {
     if token.len() > MAX_LENGTH {
         return None;
     }

@@ -89,6 +89,18 @@ impl SigningKey {
     }
 }
 
+/// The key that signs at `now`: of those that have begun and still verify the one that retires last. If none has
+/// begun, because this machine's clock is behind the one that made them, the one that begins first.
+pub fn signer<'a>(
+    keys: impl Iterator<Item = &'a SigningKey> + Clone,
+    now: Timestamp,
+) -> Option<&'a SigningKey> {
+    let verifying = keys.filter(|key| key.verifies(now));
+    let retires = |key: &&SigningKey| (key.verifies_until.unwrap_or(Timestamp::MAX_UTC), key.signs_from);
+    let begun = verifying.clone().filter(|key| key.signs_from <= now).max_by_key(retires);
+    begun.or_else(|| verifying.min_by_key(|key| key.signs_from))
+}
+
 /// All that may still matter, the one that signs last at the end.
 pub async fn list(db: &mut PgConnection) -> anyhow::Result<Vec<SigningKey>> {
     let rows = sqlx::query!(

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::RwLock;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use aws_lc_rs::hmac;
@@ -15,10 +17,12 @@ use sqlx::Connection;
 use sqlx::PgConnection;
 
 use crate::base::clock::Timestamp;
+use crate::base::secret::Secret;
 use crate::base::server_secret::ServerSecret;
 use crate::signing::derived;
 use crate::signing::derived::Derived;
 use crate::signing::derived::Kind;
+use crate::signing::jwt;
 use crate::signing::key;
 use crate::signing::key::SigningKey;
 use crate::signing::token_key;
@@ -28,6 +32,8 @@ use crate::signing::token_key;
 pub struct Keyring {
     secret: ServerSecret,
     keys: Arc<RwLock<Arc<Keys>>>,
+    /// When a request had them read again; epoch seconds.
+    asked_again_at: Arc<AtomicI64>,
 }
 
 /// One state of the ring; a request uses one from beginning to end.
@@ -54,11 +60,17 @@ impl Keyring {
     ) -> anyhow::Result<Self> {
         create_missing(db, &secret, algorithm, now).await?;
         let keys = load(db, &secret).await?;
-        Ok(Self { secret, keys: Arc::new(RwLock::new(Arc::new(keys))) })
+        Ok(Self { secret, keys: Arc::new(RwLock::new(Arc::new(keys))), asked_again_at: Arc::default() })
     }
 
     pub fn current(&self) -> Arc<Keys> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a request that met an unknown key may have them read again: once a second, so that made-up key
+    /// numbers cost nothing.
+    pub fn may_ask_again(&self, now: Timestamp) -> bool {
+        self.asked_again_at.swap(now.timestamp(), Ordering::Relaxed) != now.timestamp()
     }
 
     /// Takes over what another node, or the command line, has changed.
@@ -72,10 +84,8 @@ impl Keyring {
 impl Keys {
     /// The key that signs at `now`.
     pub fn signer(&self, now: Timestamp) -> anyhow::Result<&OpenKey> {
-        self.signing
-            .iter()
-            .rev()
-            .find(|open| open.key.signs_from <= now && open.key.verifies(now))
+        key::signer(self.signing.iter().map(|open| &open.key), now)
+            .and_then(|signer| self.signing.iter().find(|open| open.key.id == signer.id))
             .context("no signing key is in force: run `countersign keys rotate --now`")
     }
 
@@ -84,8 +94,16 @@ impl Keys {
         self.signing.iter().find(|open| open.key.id == id && open.key.verifies(now))
     }
 
-    pub fn knows(&self, id: &str) -> bool {
-        self.signing.iter().any(|open| open.key.id == id)
+    /// Whether the key is here with which `token` says it was made; also if it does not look like a token at all.
+    pub fn know(&self, token: &str) -> bool {
+        if let Some(id) = derived::key_id(token) {
+            return self.has_token_key(id);
+        }
+        jwt::any_key_id(token).is_none_or(|id| self.signing.iter().any(|open| open.key.id == id))
+    }
+
+    pub fn has_token_key(&self, id: i16) -> bool {
+        self.token.contains_key(&id)
     }
 
     /// Every key that verifies, or will: what `GET /oauth/jwks` publishes (RFC 7517 §5).
@@ -103,9 +121,10 @@ impl Keys {
         self.newest_token_key
     }
 
-    /// `None` if the key was taken out of the ring.
-    pub fn derive(&self, key_id: i16, kind: Kind, token: Derived) -> Option<crate::base::secret::Secret> {
-        Some(derived::derive(key_id, self.token_key(key_id)?, kind, token))
+    /// Fails if the key is not in the ring.
+    pub fn derive(&self, key_id: i16, kind: Kind, token: Derived) -> anyhow::Result<Secret> {
+        let key = self.token_key(key_id).with_context(|| format!("token key {key_id} is not in the ring"))?;
+        Ok(derived::derive(key_id, key, kind, token))
     }
 }
 
@@ -134,7 +153,7 @@ async fn create_missing(
 ) -> anyhow::Result<()> {
     let mut tx = db.begin().await?;
     lock(&mut tx).await?;
-    if !key::list(&mut tx).await?.iter().any(|key| key.signs_from <= now && key.verifies(now)) {
+    if key::signer(key::list(&mut tx).await?.iter(), now).is_none() {
         key::rotate(&mut tx, &SigningKey::generate(algorithm, secret, now, now)?).await?;
     }
     if token_key::list(&mut tx).await?.iter().all(token_key::TokenKey::is_revoked) {

@@ -16,6 +16,9 @@ const WIDTHS = [1280, 390];
 
 let chrome;
 
+/** The paths of all pages that were looked at. */
+export const seen = new Set();
+
 export async function start() {
   await mkdir(SCREENSHOTS, { recursive: true });
   chrome = await chromium.launch({
@@ -55,6 +58,7 @@ export async function open({ javaScriptEnabled = true } = {}) {
 export const look = (page, name) =>
   check(`${name}: no axe violation and no overflow, light and dark, wide and narrow`, async () => {
     const found = [];
+    seen.add(new URL(page.url()).pathname);
     for (const colorScheme of SCHEMES) {
       for (const width of WIDTHS) {
         await page.emulateMedia({ colorScheme });
@@ -98,11 +102,12 @@ export async function tick(page, scopes) {
   }
 }
 
-/** An app's side of the redirect, on the loopback, so that the browser has somewhere to arrive. */
+/** An app on the loopback, so that the browser has somewhere to arrive; in a popup it tells the window that opened it. */
 export async function listen() {
   const server = createServer((request, response) => {
     response.setHeader('content-type', 'text/html');
-    response.end('<!doctype html><html lang="en"><title>App</title><link rel="icon" href="data:,"><h1>Back in the app</h1>');
+    response.end(`<!doctype html><html lang="en"><title>App</title><link rel="icon" href="data:,"><h1>Back in the app</h1>
+      <script>window.opener?.postMessage(location.href, location.origin)</script>`);
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const close = () => {

@@ -17,23 +17,29 @@ export async function consent() {
     execute: [oauth.allowInsecureRequests],
   });
 
-  /** Sends the browser to the authorization endpoint; `arrive` is the app when the person comes back. */
-  const ask = async (page, parameters = {}) => {
-    const pkceCodeVerifier = oauth.randomPKCECodeVerifier();
-    const expectedState = oauth.randomState();
+  /** An authorization request as the app makes it. */
+  const request = async (parameters = {}) => {
+    const verifier = oauth.randomPKCECodeVerifier();
+    const state = oauth.randomState();
     const url = oauth.buildAuthorizationUrl(config, {
       redirect_uri: app.callback,
       scope: 'read write',
-      state: expectedState,
-      code_challenge: await oauth.calculatePKCECodeChallenge(pkceCodeVerifier),
+      state,
+      code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
       code_challenge_method: 'S256',
       ...parameters,
     });
-    await page.goto(url.href);
+    return { url: url.href, state, verifier };
+  };
+
+  /** Sends the browser there; `arrive` is the app when the person comes back. */
+  const ask = async (page, parameters) => {
+    const { url, state, verifier } = await request(parameters);
+    await page.goto(url);
     return async () => {
       await page.waitForURL(`${app.callback}?*`);
-      assertAnswers(page.url(), { callback: app.callback, state: expectedState });
-      return oauth.authorizationCodeGrant(config, new URL(page.url()), { pkceCodeVerifier, expectedState });
+      assertAnswers(page.url(), { callback: app.callback, state });
+      return oauth.authorizationCodeGrant(config, new URL(page.url()), { pkceCodeVerifier: verifier, expectedState: state });
     };
   };
 
@@ -54,6 +60,14 @@ export async function consent() {
   });
   await look(page, 'consent');
 
+  await check('no other site can put it into a frame', async () => {
+    const thief = await page.context().newPage();
+    await thief.goto(app.callback);
+    await thief.setContent(`<iframe src="${page.url().replaceAll('&', '&amp;')}"></iframe>`);
+    assert.match(thief.frames()[1].url(), /^chrome-error:/);
+    await thief.close();
+  });
+
   const tokens = await check('unticking a box grants less, and the token answer says so', async () => {
     await tick(page, ['read']);
     await press(page, 'Allow');
@@ -61,6 +75,42 @@ export async function consent() {
     assert.equal(tokens.scope, 'read');
     await assertActsFor(tokens.access_token, { client: PUBLIC_CLIENT, scopes: ['read'] });
     return tokens;
+  });
+
+  await check('an app that lives in the browser, at another origin, gets its tokens by fetch', async () => {
+    const { url, verifier } = await request({ scope: 'read' });
+    await page.goto(url);
+    const exchange = {
+      grant_type: 'authorization_code',
+      client_id: PUBLIC_CLIENT,
+      code: new URL(page.url()).searchParams.get('code'), // at once: what was granted is not asked again
+      redirect_uri: app.callback,
+      code_verifier: verifier,
+    };
+    const answer = await page.evaluate(async ([issuer, exchange]) => {
+      const headers = { 'mcp-protocol-version': '2025-06-18' }; // which makes the browser ask beforehand
+      const metadata = await (await fetch(`${issuer}/.well-known/oauth-authorization-server`, { headers })).json();
+      const body = new URLSearchParams(exchange);
+      return (await fetch(metadata.token_endpoint, { method: 'POST', headers, body })).json();
+    }, [ISSUER, exchange]);
+    assert.equal(answer.scope, 'read', JSON.stringify(answer));
+    await assertActsFor(answer.access_token, { client: PUBLIC_CLIENT, scopes: ['read'] });
+  });
+
+  await check('an app that asks in a popup window hears the answer', async () => {
+    const { url, state } = await request({ scope: 'read', prompt: 'consent' });
+    await page.goto(app.callback);
+    const [popup] = await Promise.all([
+      page.waitForEvent('popup'),
+      page.evaluate((url) => {
+        window.addEventListener('message', ({ data }) => { window.heard = data; });
+        window.open(url, '', 'popup');
+      }, url),
+    ]);
+    await press(popup, 'Allow');
+    await page.waitForFunction(() => window.heard);
+    assertAnswers(await page.evaluate(() => window.heard), { callback: app.callback, state });
+    await popup.close();
   });
 
   await check('asking for more than was granted asks the person again', async () => {

@@ -36,6 +36,7 @@ use crate::oauth::authorize::response::granted;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
+use crate::organizations::member;
 use crate::organizations::organization::Organization;
 use crate::pages::authorize_error::AuthorizeError;
 use crate::pages::authorize_error::Mismatch;
@@ -174,6 +175,7 @@ async fn ask(app: &App, parts: &mut Parts, query: &str) -> Result<Response, Stop
     let now = *now;
     let mut db = app.db.acquire().await.map_err(Stop::from_sqlx)?;
     let consents = consents(&mut db, request, signed_in, now).await?;
+    let offered = offered(&mut db, &asked).await?;
     let must_ask = request.prompts.contains(&Prompt::Consent);
     let covering = consents.iter().find(|(_, earlier)| {
         earlier.iter().any(|consent| consent.covers(&request.scopes, &request.resources))
@@ -189,7 +191,7 @@ async fn ask(app: &App, parts: &mut Parts, query: &str) -> Result<Response, Stop
     let asked = consent::Asked {
         client: &request.client,
         signed_in,
-        scopes: &request.scopes,
+        scopes: &offered,
         resources: &request.resources,
         redirect_uri: &request.redirect_uri,
         earlier: &earlier,
@@ -226,6 +228,22 @@ async fn decide(app: &App, parts: &mut Parts, query: &str, form: &Params) -> Res
     grant_to(app, &mut db, &asked, organization, &scopes).await
 }
 
+/// What of the request the person may give at all: nobody can let an app do what they may not do themselves.
+async fn offered(db: &mut PgConnection, Asked { request, signed_in, .. }: &Asked) -> Result<Scopes, Stop> {
+    for organization in &signed_in.organizations {
+        let role =
+            member::find_role(db, organization.id, signed_in.user.id).await.map_err(Stop::from_sqlx)?;
+        if role.is_some_and(|role| role.may_give(&request.scopes) == request.scopes) {
+            return Ok(request.scopes.clone());
+        }
+    }
+    let offered = request.scopes.without_admin();
+    if offered.is_empty() {
+        return Err(request.answer(ErrorCode::AccessDenied.because("the person may not give what is asked")));
+    }
+    Ok(offered)
+}
+
 /// What the person gave to the client before, by organization.
 async fn consents<'a>(
     db: &mut PgConnection,
@@ -250,12 +268,17 @@ async fn grant_to(
     scopes: &Scopes,
 ) -> Result<Response, Stop> {
     let now = *now;
+    let role = member::find_role(db, organization.id, signed_in.user.id).await.map_err(Stop::from_sqlx)?;
+    let scopes = role.map(|role| role.may_give(scopes)).unwrap_or_default();
+    if scopes.is_empty() {
+        return Err(request.answer(ErrorCode::AccessDenied.because("the person may not give what is asked")));
+    }
     let keys = app.keys.current();
     let new = NewGrant {
         organization: organization.id,
         client: request.client.id,
         user: signed_in.user.id,
-        scopes,
+        scopes: &scopes,
         resources: &request.resources,
         redirect_uri: &request.redirect_uri,
         redirect_uri_asked: request.redirect_uri_asked,
@@ -265,8 +288,8 @@ async fn grant_to(
     };
     let id = grant::create(db, &new, now).await.map_err(Stop::from_sqlx)?;
     let grant = generation::find_by_id(db, id).await.map_err(Stop::from_sqlx)?;
-    let code = grant.and_then(|grant| grant.token(&keys));
-    let code = code.ok_or_else(|| Stop::Failed(anyhow::anyhow!("a new grant has no code")))?;
+    let grant = grant.ok_or_else(|| Stop::Failed(anyhow::anyhow!("a new grant was not found")))?;
+    let code = grant.token(&keys).map_err(Stop::Failed)?;
     Ok(granted(&app.config.links, &request.redirect_uri, request.state.as_deref(), &code))
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn exchange(
         code_verifier: params.optional("code_verifier")?,
     };
     let now = app.clock.now();
-    let keys = app.keys.current();
+    let keys = app.keys_that(|keys| keys.know(code)).await?;
     let lifetimes = &client.registration.lifetimes;
     let mut db = app.db.acquire().await?;
 
@@ -61,6 +61,6 @@ pub(super) async fn exchange(
     let holder = Holder::Grant { id: grant.id, user: grant.user_id, organization: grant.organization_id };
     let issuer = app.config.links.issuer();
     let access_token = access_token::mint(&keys, issuer, client, (holder, &grant.scopes, &resources), now)?;
-    let refresh_token = if client.has_grant_type(REFRESH_TOKEN) { grant.token(&keys) } else { None };
+    let refresh_token = if client.has_grant_type(REFRESH_TOKEN) { Some(grant.token(&keys)?) } else { None };
     Ok(TokenResponse::bearer(&access_token, lifetimes.access_token, refresh_token.as_ref(), &grant.scopes))
 }

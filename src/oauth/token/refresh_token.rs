@@ -23,7 +23,7 @@ pub(super) async fn refresh(
     let refresh_token = params.required("refresh_token")?;
     let request = RefreshRequest { client_id: client.id, refresh_token, scope: params.optional("scope")? };
     let now = app.clock.now();
-    let keys = app.keys.current();
+    let keys = app.keys_that(|keys| keys.know(refresh_token)).await?;
     let lifetimes = &client.registration.lifetimes;
     let mut db = app.db.acquire().await?;
 
@@ -64,7 +64,9 @@ pub(super) async fn refresh(
         let holder = Holder::Grant { id: grant.id, user: grant.user_id, organization: grant.organization_id };
         let issuer = app.config.links.issuer();
         let access_token = access_token::mint(&keys, issuer, client, (holder, &scopes, &resources), now)?;
-        let successor = grant.token(&keys);
-        return Ok(TokenResponse::bearer(&access_token, lifetimes.access_token, successor.as_ref(), &scopes));
+        // For a retry on another node than the first attempt's, its key may be news.
+        let keys = app.keys_that(|keys| keys.has_token_key(grant.token_key)).await?;
+        let successor = grant.token(&keys)?;
+        return Ok(TokenResponse::bearer(&access_token, lifetimes.access_token, Some(&successor), &scopes));
     }
 }

@@ -1,7 +1,16 @@
-mod auth_test;
-mod credentials;
-mod insecure;
 mod session;
 mod session_refresh;
 mod session_refusals;
 mod throttle;
+
+mod credentials;
+mod insecure;
+mod rate_limit;
+mod refusals;
+
+mod api_keys;
+mod auth_test;
+mod clients;
+mod grants;
+mod idempotency;
+mod profile;

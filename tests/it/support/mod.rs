@@ -32,6 +32,8 @@ use tokio::net::TcpListener;
 
 pub use answer::Answer;
 pub use browser::Browser;
+pub use browser::PageForm;
+pub use browser::form_of;
 pub use database::TestDatabase;
 pub use oauth_client::CALLBACK;
 pub use oauth_client::OAuthClient;
