@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use chrono::TimeDelta;
+use sqlx::Connection;
 use sqlx::PgConnection;
 
 use crate::base::clock::Timestamp;
@@ -16,6 +17,8 @@ pub enum Subject<'a> {
     Account(&'a str),
     /// Where the attempt comes from: an IPv4 address, or the /64 that one IPv6 subscriber has.
     Network(IpAddr),
+    /// The same, for signing up: every attempt counts, also a good one.
+    Registration(IpAddr),
 }
 
 /// Failures older than this are forgotten.
@@ -27,14 +30,15 @@ impl Subject<'_> {
         match self {
             Self::Account(_) => 5,
             Self::Network(_) => 20,
+            Self::Registration(_) => 30,
         }
     }
 
     fn key(self) -> [u8; 32] {
         match self {
             Self::Account(email) => sha256(format!("account {}", email.to_lowercase()).as_bytes()),
-            Self::Network(IpAddr::V4(ip)) => sha256(format!("network {ip}").as_bytes()),
-            Self::Network(IpAddr::V6(ip)) => sha256(format!("network {:x}", ip.to_bits() >> 64).as_bytes()),
+            Self::Network(ip) => sha256(format!("network {}", network(ip)).as_bytes()),
+            Self::Registration(ip) => sha256(format!("registration {}", network(ip)).as_bytes()),
         }
     }
 }
@@ -42,18 +46,21 @@ impl Subject<'_> {
 /// One second after the last free failure, then twice as long each time, up to this.
 const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(1);
 
-/// Counts an attempt against both subjects, before it is looked at, so that many at once gain nothing. `Some` if
-/// one of them has to wait first: then the attempt does not count.
+/// Counts an attempt against each subject, before it is looked at, so that many at once gain nothing. `Some` if
+/// one of them has to wait first: then the attempt counts against none.
 pub async fn admit(
     db: &mut PgConnection,
-    subjects: [Subject<'_>; 2],
+    subjects: &[Subject<'_>],
     now: Timestamp,
 ) -> sqlx::Result<Option<TimeDelta>> {
+    let mut tx = db.begin().await?;
     for subject in subjects {
-        if !count(db, subject, now).await? {
-            return find_wait(db, subject, now).await.map(Some);
+        if !count(&mut tx, *subject, now).await? {
+            tx.rollback().await?;
+            return find_wait(db, *subject, now).await.map(Some);
         }
     }
+    tx.commit().await?;
     Ok(None)
 }
 
@@ -93,13 +100,17 @@ async fn find_wait(db: &mut PgConnection, subject: Subject<'_>, now: Timestamp) 
     Ok(wait.max(TimeDelta::seconds(1)))
 }
 
-/// After a success the account starts afresh. For the network only this attempt is taken back: one good account
-/// must not buy more guesses at others.
-pub async fn forgive(db: &mut PgConnection, account: Subject<'_>, network: Subject<'_>) -> sqlx::Result<()> {
-    sqlx::query!("delete from sign_in_failures where subject = $1", &account.key()).execute(&mut *db).await?;
+/// After a success the subject starts afresh.
+pub async fn forget(db: &mut PgConnection, subject: Subject<'_>) -> sqlx::Result<()> {
+    sqlx::query!("delete from sign_in_failures where subject = $1", &subject.key()).execute(db).await?;
+    Ok(())
+}
+
+/// Makes one attempt not count.
+pub async fn take_back(db: &mut PgConnection, subject: Subject<'_>) -> sqlx::Result<()> {
     sqlx::query!(
         "update sign_in_failures set failures = failures - 1 where subject = $1 and failures > 0",
-        &network.key(),
+        &subject.key(),
     )
     .execute(db)
     .await?;
@@ -110,4 +121,12 @@ pub async fn forgive(db: &mut PgConnection, account: Subject<'_>, network: Subje
 pub async fn delete_old(db: &mut PgConnection, now: Timestamp) -> sqlx::Result<()> {
     sqlx::query!("delete from sign_in_failures where last_at < $1", now - MEMORY).execute(db).await?;
     Ok(())
+}
+
+/// What one subscriber has: an IPv4 address, or an IPv6 /64.
+fn network(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("{:x}", ip.to_bits() >> 64),
+    }
 }

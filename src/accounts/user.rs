@@ -73,6 +73,24 @@ pub async fn find_by_email(db: &mut PgConnection, email: &str) -> sqlx::Result<O
     }))
 }
 
+/// Stores the same password hashed anew, unless it was changed meanwhile.
+pub async fn rehash_password(
+    db: &mut PgConnection,
+    id: UserId,
+    old: &PasswordHash,
+    new: &PasswordHash,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update users set password_hash = $3 where id = $1 and password_hash = $2",
+        id as UserId,
+        old.as_str(),
+        new.as_str(),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 pub async fn set_password(db: &mut PgConnection, id: UserId, password: &PasswordHash) -> sqlx::Result<()> {
     sqlx::query!("update users set password_hash = $2 where id = $1", id as UserId, password.as_str())
         .execute(db)

@@ -1,7 +1,6 @@
 //! `/v1/api-keys`
 
 use axum::Json;
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header;
@@ -16,11 +15,11 @@ use serde_json::json;
 use crate::api::json_body::JsonBody;
 use crate::api::page::Page;
 use crate::api::page::PageRequest;
+use crate::api::path::Path;
 use crate::api_keys::format;
 use crate::api_keys::key;
 use crate::api_keys::key::ApiKey;
 use crate::api_keys::key::Change;
-use crate::api_keys::key::MAX_LABEL_LENGTH;
 use crate::api_keys::key::NewApiKey;
 use crate::app::App;
 use crate::base::clock::Timestamp;
@@ -31,7 +30,7 @@ use crate::gate::error::ApiErrorCode;
 use crate::gate::permission::MayAdmin;
 use crate::scopes::Scopes;
 
-/// A week is enough to roll a new key out.
+/// Longer than any roll-out takes.
 const MAX_OVERLAP: TimeDelta = TimeDelta::days(30);
 
 #[derive(Deserialize)]
@@ -88,9 +87,9 @@ pub async fn list(
 pub async fn get(
     State(app): State<App>,
     MayAdmin(principal): MayAdmin,
-    Path(id): Path<String>,
+    Path(id): Path<ApiKeyId>,
 ) -> Result<Json<Value>, ApiError> {
-    find(&app, &principal, parse_id(&id)?).await.map(Json)
+    find(&app, &principal, id).await.map(Json)
 }
 
 pub async fn create(
@@ -121,10 +120,9 @@ pub async fn create(
 pub async fn update(
     State(app): State<App>,
     MayAdmin(principal): MayAdmin,
-    Path(id): Path<String>,
+    Path(id): Path<ApiKeyId>,
     JsonBody(body): JsonBody<Update>,
 ) -> Result<Json<Value>, ApiError> {
-    let id = parse_id(&id)?;
     let label = body.label.as_deref().map(checked_label).transpose()?;
     let scopes = body.scopes.as_deref().map(|scopes| checked_scopes(&app, scopes)).transpose()?;
     let expires_at = match body.expires_at {
@@ -143,10 +141,9 @@ pub async fn update(
 pub async fn rotate(
     State(app): State<App>,
     MayAdmin(principal): MayAdmin,
-    Path(id): Path<String>,
+    Path(id): Path<ApiKeyId>,
     body: Option<JsonBody<Rotate>>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let id = parse_id(&id)?;
     let overlap = TimeDelta::try_seconds(body.map_or(0, |JsonBody(body)| body.overlap_seconds))
         .filter(|overlap| (TimeDelta::zero()..=MAX_OVERLAP).contains(overlap))
         .ok_or_else(|| {
@@ -166,9 +163,8 @@ pub async fn rotate(
 pub async fn delete(
     State(app): State<App>,
     MayAdmin(principal): MayAdmin,
-    Path(id): Path<String>,
+    Path(id): Path<ApiKeyId>,
 ) -> Result<StatusCode, ApiError> {
-    let id = parse_id(&id)?;
     let mut db = app.db.acquire().await?;
     let revoked = key::revoke(&mut db, principal.organization.id, id, app.clock.now()).await?;
     if revoked || key::find(&mut db, principal.organization.id, id).await?.is_some() {
@@ -211,21 +207,13 @@ fn shown(app: &App, key: &ApiKey) -> Value {
     })
 }
 
-/// An id of another shape is as unknown as one of nobody's.
-fn parse_id(text: &str) -> Result<ApiKeyId, ApiError> {
-    text.parse().map_err(|_| ApiError::not_found())
-}
-
 fn revoked() -> ApiError {
     ApiErrorCode::Conflict.because("The key is revoked or has expired")
 }
 
 fn checked_label(label: &str) -> Result<&str, ApiError> {
-    let label = label.trim();
-    let is_good =
-        (1..=MAX_LABEL_LENGTH).contains(&label.chars().count()) && !label.chars().any(char::is_control);
     let invalid = || ApiErrorCode::ValidationError.because("A label has 1 to 100 characters").at("label");
-    if is_good { Ok(label) } else { Err(invalid()) }
+    key::parse_label(label).ok_or_else(invalid)
 }
 
 /// Of the deployment's. An admin may give any of them: `admin` satisfies every check.

@@ -1,7 +1,6 @@
 //! `/v1/clients`: the client registry.
 
 use axum::Json;
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header;
@@ -12,15 +11,17 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::api::json_body::JsonBody;
+use crate::api::page::Page;
+use crate::api::page::PageRequest;
+use crate::api::path::Path;
+use crate::api_keys::key;
 use crate::app::App;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ClientId;
-use crate::base::secret::Secret;
+use crate::base::ids::ClientSecretId;
 use crate::clients::client;
 use crate::clients::client::Client;
-use crate::clients::registration::AUTHORIZATION_CODE;
 use crate::clients::registration::Invalid;
-use crate::clients::registration::REFRESH_TOKEN;
 use crate::clients::registration::Registration;
 use crate::clients::secret;
 use crate::gate::caller::Principal;
@@ -66,19 +67,25 @@ pub struct SecretBody {
     expires_at: Option<Timestamp>,
 }
 
-pub async fn list(State(app): State<App>, MayAdmin(principal): MayAdmin) -> Result<Json<Value>, ApiError> {
+pub async fn list(
+    State(app): State<App>,
+    MayAdmin(principal): MayAdmin,
+    request: PageRequest,
+) -> Result<Json<Page<Value>>, ApiError> {
+    let after: Option<ClientId> = request.after()?;
     let mut db = app.db.acquire().await?;
-    let clients = client::list(&mut db, principal.organization.id).await?;
-    let data: Vec<Value> = clients.iter().map(shown).collect();
-    Ok(Json(json!({ "data": data, "next_cursor": null })))
+    let mut clients = client::list(&mut db, principal.organization.id).await?;
+    // An organization has few. The newest come first, and newer ids are greater.
+    clients.retain(|client| after.is_none_or(|after| client.id.to_bytes() < after.to_bytes()));
+    Ok(Json(Page::of(clients, &request, |client| client.id.to_string(), |client| shown(&client))))
 }
 
 pub async fn get(
     State(app): State<App>,
     MayAdmin(principal): MayAdmin,
-    Path(id): Path<String>,
+    Path(id): Path<ClientId>,
 ) -> Result<Json<Value>, ApiError> {
-    let client = find(&app, &principal, &id).await?;
+    let client = find(&app, &principal, id).await?;
     with_secrets(&app, &client).await.map(Json)
 }
 
@@ -90,17 +97,12 @@ pub async fn create(
 ) -> Result<impl IntoResponse, ApiError> {
     let now = app.clock.now();
     check_plan(&app, &principal).await?;
-    let registration = applied(body, blank(&app))?;
+    let registration = applied(body, Registration::blank(app.config.lifetimes))?;
     registration.check(app.config.scopes.all()).map_err(|error| invalid(&error))?;
     let mut tx = app.db.begin().await?;
-    let id = client::create(&mut tx, principal.organization.id, &registration, now).await?;
-    let secret: Option<Secret> = if registration.is_confidential {
-        secret::create(&mut tx, id, "First secret", None, now).await?.map(|(_, secret)| secret)
-    } else {
-        None
-    };
+    let (id, secret) = client::register(&mut tx, principal.organization.id, &registration, now).await?;
     tx.commit().await?;
-    let client = find(&app, &principal, &id.to_string()).await?;
+    let client = find(&app, &principal, id).await?;
     let mut shown = with_secrets(&app, &client).await?;
     if let Some(secret) = secret {
         shown["client_secret"] = secret.expose().into();
@@ -113,10 +115,13 @@ pub async fn create(
 pub async fn update(
     State(app): State<App>,
     MayAdmin(principal): MayAdmin,
-    Path(id): Path<String>,
+    Path(id): Path<ClientId>,
     JsonBody(body): JsonBody<ClientBody>,
 ) -> Result<Json<Value>, ApiError> {
-    let client = find(&app, &principal, &id).await?;
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let client = client::find_for_update(&mut tx, principal.organization.id, id, now).await?;
+    let client = client.ok_or_else(ApiError::not_found)?;
     if body
         .r#type
         .is_some_and(|found| (found == ClientType::Confidential) != client.registration.is_confidential)
@@ -127,23 +132,21 @@ pub async fn update(
     let disabled = body.disabled;
     let registration = applied(body, client.registration)?;
     registration.check(app.config.scopes.all()).map_err(|error| invalid(&error))?;
-    let mut tx = app.db.begin().await?;
     client::update(&mut tx, client.id, &registration).await?;
     if let Some(disabled) = disabled {
-        let disabled_at = disabled.then(|| client.disabled_at.unwrap_or_else(|| app.clock.now()));
+        let disabled_at = disabled.then(|| client.disabled_at.unwrap_or(now));
         client::set_disabled(&mut tx, principal.organization.id, client.id, disabled_at).await?;
     }
     tx.commit().await?;
-    let client = find(&app, &principal, &id).await?;
+    let client = find(&app, &principal, id).await?;
     with_secrets(&app, &client).await.map(Json)
 }
 
 pub async fn delete(
     State(app): State<App>,
     MayAdmin(principal): MayAdmin,
-    Path(id): Path<String>,
+    Path(id): Path<ClientId>,
 ) -> Result<StatusCode, ApiError> {
-    let id: ClientId = id.parse().map_err(|_| ApiError::not_found())?;
     let mut db = app.db.acquire().await?;
     if client::delete(&mut db, principal.organization.id, id).await? {
         return Ok(StatusCode::NO_CONTENT);
@@ -154,18 +157,17 @@ pub async fn delete(
 pub async fn create_secret(
     State(app): State<App>,
     MayAdmin(principal): MayAdmin,
-    Path(id): Path<String>,
+    Path(id): Path<ClientId>,
     JsonBody(body): JsonBody<SecretBody>,
 ) -> Result<impl IntoResponse, ApiError> {
     let now = app.clock.now();
-    let client = find(&app, &principal, &id).await?;
+    let client = find(&app, &principal, id).await?;
     if !client.registration.is_confidential {
         return Err(ApiErrorCode::Conflict.because("A public client has no secrets"));
     }
-    let label = body.label.trim();
-    if label.chars().count() > 100 || label.chars().any(char::is_control) {
-        return Err(ApiErrorCode::ValidationError.because("A label has at most 100 characters").at("label"));
-    }
+    let label = key::parse_label(&body.label).ok_or_else(|| {
+        ApiErrorCode::ValidationError.because("A label has 1 to 100 characters").at("label")
+    })?;
     if body.expires_at.is_some_and(|at| at <= now) {
         return Err(ApiErrorCode::ValidationError.because("expires_at is in the past").at("expires_at"));
     }
@@ -187,10 +189,9 @@ pub async fn create_secret(
 pub async fn delete_secret(
     State(app): State<App>,
     MayAdmin(principal): MayAdmin,
-    Path((id, secret_id)): Path<(String, String)>,
+    Path((id, secret_id)): Path<(ClientId, ClientSecretId)>,
 ) -> Result<StatusCode, ApiError> {
-    let client = find(&app, &principal, &id).await?;
-    let secret_id = secret_id.parse().map_err(|_| ApiError::not_found())?;
+    let client = find(&app, &principal, id).await?;
     let mut db = app.db.acquire().await?;
     if secret::delete(&mut db, client.id, secret_id).await? {
         return Ok(StatusCode::NO_CONTENT);
@@ -199,8 +200,7 @@ pub async fn delete_secret(
 }
 
 /// Of the caller's organization; one of another is as unknown as one of nobody's.
-async fn find(app: &App, principal: &Principal, id: &str) -> Result<Client, ApiError> {
-    let id: ClientId = id.parse().map_err(|_| ApiError::not_found())?;
+async fn find(app: &App, principal: &Principal, id: ClientId) -> Result<Client, ApiError> {
     let mut db = app.db.acquire().await?;
     let found = client::find(&mut db, id, app.clock.now()).await?;
     found
@@ -222,24 +222,7 @@ async fn check_plan(app: &App, principal: &Principal) -> Result<(), ApiError> {
     Err(ApiErrorCode::PaymentRequired.because(message))
 }
 
-/// A new client, before the request has said anything.
-fn blank(app: &App) -> Registration {
-    Registration {
-        name: String::new(),
-        homepage_url: None,
-        logo_url: None,
-        is_confidential: false,
-        redirect_uris: Vec::new(),
-        scopes: Scopes::default(),
-        default_scopes: Scopes::default(),
-        required_scopes: Scopes::default(),
-        grant_types: vec![AUTHORIZATION_CODE.to_owned(), REFRESH_TOKEN.to_owned()],
-        require_pkce: true,
-        lifetimes: app.config.lifetimes,
-    }
-}
-
-/// `registration` as the request wants it. A client that names no default scopes gets all of its own.
+/// `registration` as the request wants it. Default scopes that nobody chose follow the scopes.
 fn applied(body: ClientBody, mut registration: Registration) -> Result<Registration, ApiError> {
     let names = |field: &'static str, names: Vec<String>| {
         Scopes::from_names(names)
@@ -265,10 +248,10 @@ fn applied(body: ClientBody, mut registration: Registration) -> Result<Registrat
         registration.redirect_uris = uris;
     }
     if let Some(scopes) = body.scopes {
-        let had_all = registration.default_scopes == registration.scopes;
+        let had_usual = registration.default_scopes == Registration::usual_default(&registration.scopes);
         registration.scopes = names("scopes", scopes)?;
-        if had_all {
-            registration.default_scopes = registration.scopes.clone();
+        if had_usual {
+            registration.default_scopes = Registration::usual_default(&registration.scopes);
         }
     }
     if let Some(scopes) = body.default_scopes {

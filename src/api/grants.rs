@@ -1,7 +1,6 @@
 //! `/v1/grants`: consents. With `admin` those of the organization; a person's own session sees its own.
 
 use axum::Json;
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::Value;
@@ -9,6 +8,7 @@ use serde_json::json;
 
 use crate::api::page::Page;
 use crate::api::page::PageRequest;
+use crate::api::path::Path;
 use crate::app::App;
 use crate::base::ids::GrantId;
 use crate::gate::caller::Caller;
@@ -36,10 +36,9 @@ pub async fn list(
 pub async fn delete(
     State(app): State<App>,
     Caller { principal, .. }: Caller,
-    Path(id): Path<String>,
+    Path(id): Path<GrantId>,
 ) -> Result<StatusCode, ApiError> {
     let whose = whose(&app, &principal)?;
-    let id: GrantId = id.parse().map_err(|_| ApiError::not_found())?;
     let mut db = app.db.acquire().await?;
     if grant::revoke(&mut db, whose, id, "api", app.clock.now()).await? {
         return Ok(StatusCode::NO_CONTENT);
@@ -52,7 +51,7 @@ fn whose(app: &App, principal: &Principal) -> Result<Whose, ApiError> {
         return Ok(Whose::Organization(principal.organization.id));
     }
     match (&principal.user, principal.credential) {
-        (Some(user), Credential::Session(_)) => Ok(Whose::Person(user.id)),
+        (Some(user), Credential::Session(_)) => Ok(Whose::PersonIn(user.id, principal.organization.id)),
         _ => Err(permission::check_scope(app, principal, ADMIN).err().unwrap_or_else(ApiError::not_found)),
     }
 }

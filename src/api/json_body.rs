@@ -50,15 +50,22 @@ fn parse<T: DeserializeOwned>(value: Value) -> Result<T, ApiError> {
         return Err(ApiErrorCode::ValidationError.because("The body must be a JSON object"));
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
-        // The path leads to a value that will not do; a field that is missing has none, so serde names it.
-        let field = error.path().iter().next().map(ToString::to_string);
-        let message = error.into_inner().to_string();
-        let field = field.or_else(|| message.split('`').nth(1).map(str::to_owned));
-        let error = ApiErrorCode::ValidationError.because(message);
-        match field {
-            Some(field) => error.at(field),
-            None => error,
-        }
+        // serde's own words repeat the value, which may be a secret. It quotes names, and only where one is
+        // missing or unknown; otherwise the path leads to a value that will not do.
+        let path = error.path().iter().next().map(ToString::to_string);
+        let words = error.into_inner().to_string();
+        let name = words.split('`').nth(1).map(str::to_owned);
+        let (message, field) = match (&name, path) {
+            (Some(name), _) if words.starts_with("missing field") => {
+                (format!("{name} is missing"), name.clone())
+            }
+            (Some(name), _) if words.starts_with("unknown field") => {
+                (format!("There is no field {name}"), name.clone())
+            }
+            (_, Some(path)) => (format!("{path} has the wrong type"), path),
+            _ => return ApiErrorCode::ValidationError.because("The body has the wrong shape"),
+        };
+        ApiErrorCode::ValidationError.because(message).at(field)
     })
 }
 

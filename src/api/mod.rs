@@ -9,3 +9,4 @@ pub mod session;
 
 mod json_body;
 mod page;
+mod path;

@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use chrono::SecondsFormat;
+use chrono::TimeDelta;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
@@ -68,13 +69,14 @@ const NO_STORE: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-s
 
 pub async fn register(
     State(app): State<App>,
+    address: ClientAddress,
     body: Result<JsonBody<Register>, ApiError>,
 ) -> Result<impl IntoResponse, SessionError> {
     let JsonBody(body) = body?;
     if !app.config.registration {
         return Err(ApiErrorCode::Forbidden.because("Registration is closed").into());
     }
-    let registered = sign_in::register(&app, &body.email, body.password, &body.company_name).await?;
+    let registered = sign_in::register(&app, &body.email, body.password, &body.company_name, address).await?;
     match registered {
         Registered::Yes(user, organization) => {
             let answer = json!({
@@ -99,6 +101,7 @@ pub async fn register(
             };
             Err(ApiErrorCode::ValidationError.because(message).at(field).into())
         }
+        Registered::Wait(wait) => Err(too_many_attempts(wait).into()),
         Registered::Busy => Err(busy().into()),
     }
 }
@@ -112,14 +115,7 @@ pub async fn login(
     let user = match sign_in::authenticate(&app, &body.email, body.password, address).await? {
         Authenticated::Yes(user) => user,
         Authenticated::No => return Err(wrong_credentials().into()),
-        Authenticated::Wait(wait) => {
-            // A started second is a whole one.
-            let seconds = (wait.num_milliseconds() + 999) / 1000;
-            return Err(ApiErrorCode::RateLimitExceeded
-                .because("Too many failed attempts. Please try again later.")
-                .retry_after(seconds)
-                .into());
-        }
+        Authenticated::Wait(wait) => return Err(too_many_attempts(wait).into()),
         Authenticated::Busy => return Err(busy().into()),
     };
     let now = app.clock.now();
@@ -210,6 +206,12 @@ fn wrong_credentials() -> ApiError {
 
 fn unauthorized() -> ApiError {
     ApiErrorCode::Unauthorized.because("Invalid or missing access token").challenge("Bearer".to_owned())
+}
+
+fn too_many_attempts(wait: TimeDelta) -> ApiError {
+    // A started second is a whole one.
+    let seconds = (wait.num_milliseconds() + 999) / 1000;
+    ApiErrorCode::RateLimitExceeded.because("Too many attempts. Please try again later.").retry_after(seconds)
 }
 
 fn busy() -> ApiError {

@@ -10,6 +10,7 @@ use crate::base::ids::OrganizationId;
 use crate::base::ids::UserId;
 use crate::base::secret::Secret;
 use crate::base::secret::SecretHash;
+use crate::base::text;
 use crate::scopes::Scopes;
 
 /// In characters.
@@ -240,4 +241,11 @@ pub async fn revoke(
     .execute(db)
     .await?;
     Ok(done.rows_affected() > 0)
+}
+
+/// The label as it is kept, or `None` if it is empty, too long or has characters that no label has.
+pub fn parse_label(text: &str) -> Option<&str> {
+    let label = text.trim();
+    let is_good = (1..=MAX_LABEL_LENGTH).contains(&label.chars().count()) && text::is_plain(label);
+    is_good.then_some(label)
 }

@@ -15,12 +15,14 @@ pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 /// How long a request waits for a connection before it is told to come back later.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Connects when first used, so that a server whose database is away still starts to answer 503.
+/// A statement of ours takes milliseconds; one that hangs becomes a 503, not a request without end.
+const STATEMENT_TIMEOUT: &str = "10s";
+
+/// Connects when first used.
 pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
-    PgPoolOptions::new()
-        .max_connections(max_connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_lazy_with(options.application_name("countersign"))
+    PgPoolOptions::new().max_connections(max_connections).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(
+        options.application_name("countersign").options([("statement_timeout", STATEMENT_TIMEOUT)]),
+    )
 }
 
 /// Whether trying again later may help: the database is away, starting, stopping or full, or two
@@ -32,11 +34,14 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         | sqlx::Error::Protocol(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
+        | sqlx::Error::BeginFailed
         | sqlx::Error::WorkerCrashed => true,
         // Classes of PostgreSQL's appendix A: connection exception, transaction rollback, insufficient
         // resources, operator intervention.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class)) || code == "3D000"
+            // And by name: the database is gone, has become a standby, or lets nobody in.
+            ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class))
+                || ["3D000", "25006", "55000"].contains(&&*code)
         }),
         _ => false,
     }
@@ -48,12 +53,10 @@ pub fn violates(error: &sqlx::Error, constraint: &str) -> bool {
 }
 
 /// Whether the schema is the one that this binary was built with.
-pub async fn is_migrated(pool: &PgPool) -> sqlx::Result<bool> {
-    let mut connection = pool.acquire().await?;
+pub async fn is_migrated(db: &mut PgConnection) -> sqlx::Result<bool> {
     // Checked while running: without migrations there is no such table to check against.
-    let applied: Vec<i64> = sqlx::query_scalar("select version from _sqlx_migrations where success")
-        .fetch_all(&mut *connection)
-        .await?;
+    let applied: Vec<i64> =
+        sqlx::query_scalar("select version from _sqlx_migrations where success").fetch_all(db).await?;
     Ok(MIGRATIONS.iter().all(|migration| applied.contains(&migration.version)))
 }
 
@@ -66,4 +69,10 @@ pub async fn version(db: &mut PgConnection) -> sqlx::Result<String> {
 /// What time the database thinks it is.
 pub async fn clock(db: &mut PgConnection) -> sqlx::Result<Timestamp> {
     sqlx::query_scalar("select clock_timestamp()").fetch_one(db).await
+}
+
+/// Brings the schema up to date, however long it takes. The connection is not to be used for anything else.
+pub async fn migrate(db: &mut PgConnection) -> anyhow::Result<()> {
+    sqlx::query("set statement_timeout = 0").execute(&mut *db).await?;
+    Ok(MIGRATIONS.run(db).await?)
 }

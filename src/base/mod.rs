@@ -4,6 +4,7 @@ pub mod clock;
 pub mod ids;
 pub mod secret;
 pub mod server_secret;
+pub mod text;
 
 pub mod db;
 pub mod embedded_postgres;

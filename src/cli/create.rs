@@ -21,10 +21,7 @@ use crate::app::config::Settings;
 use crate::base::clock::Clock;
 use crate::base::secret::Secret;
 use crate::clients::client;
-use crate::clients::registration::AUTHORIZATION_CODE;
-use crate::clients::registration::REFRESH_TOKEN;
 use crate::clients::registration::Registration;
-use crate::clients::secret;
 use crate::gate::sign_in;
 use crate::organizations::member;
 use crate::organizations::member::Role;
@@ -41,7 +38,7 @@ pub(super) enum ClientCommand {
 
 #[derive(Subcommand)]
 pub(super) enum UserCommand {
-    /// Create a person, in an organization or with one of their own
+    /// Create a person, in an organization or with one of their own; one that is known joins the organization, too
     Create(CreateUser),
 }
 
@@ -97,7 +94,7 @@ pub(super) struct CreateUser {
     #[arg(long)]
     organization: Option<String>,
     /// In the organization that is joined
-    #[arg(long, value_enum, default_value = "owner")]
+    #[arg(long, value_enum, default_value = "admin")]
     role: RoleName,
     /// Print one JSON object
     #[arg(long)]
@@ -138,15 +135,11 @@ impl CreateClient {
             registration
                 .check(config.scopes.all())
                 .map_err(|error| anyhow::anyhow!("{}: {error}", error.field))?;
-            let id = client::create(&mut tx, organization.id, &registration, now).await?;
+            let (id, secret) = client::register(&mut tx, organization.id, &registration, now).await?;
             client::set_reviewed(&mut tx, id, self.reviewed).await?;
-            let secret = match self.r#type {
-                ClientType::Public => None,
-                ClientType::Confidential => secret::create(&mut tx, id, "First secret", None, now).await?,
-            };
             tx.commit().await?;
             let mut shown = json!({ "client_id": id });
-            if let Some((_, secret)) = secret {
+            if let Some(secret) = secret {
                 shown["client_secret"] = secret.expose().into();
             }
             print(&shown, self.json)
@@ -157,25 +150,21 @@ impl CreateClient {
     }
 
     fn registration(&self, config: &Config) -> anyhow::Result<Registration> {
-        let is_confidential = self.r#type == ClientType::Confidential;
         let scopes = parse_scopes(&self.scope)?;
-        let grant_types = if self.grant_type.is_empty() {
-            vec![AUTHORIZATION_CODE.to_owned(), REFRESH_TOKEN.to_owned()]
-        } else {
-            self.grant_type.clone()
-        };
+        let blank = Registration::blank(config.lifetimes);
         Ok(Registration {
             name: self.name.clone(),
-            homepage_url: None,
-            logo_url: None,
-            is_confidential,
+            is_confidential: self.r#type == ClientType::Confidential,
             redirect_uris: self.redirect_uri.clone(),
-            default_scopes: scopes.clone(),
-            required_scopes: Scopes::default(),
+            default_scopes: Registration::usual_default(&scopes),
             scopes,
-            grant_types,
+            grant_types: if self.grant_type.is_empty() {
+                blank.grant_types.clone()
+            } else {
+                self.grant_type.clone()
+            },
             require_pkce: !self.no_pkce,
-            lifetimes: config.lifetimes,
+            ..blank
         })
     }
 }
@@ -193,12 +182,20 @@ impl CreateUser {
             let hash = Passwords::new()?.hash(password).await?;
             let mut tx = database.pool.begin().await?;
             let now = Clock::System.now();
-            let user = user::create(&mut tx, email, &hash, now).await?;
-            let user = user.context("this address is already registered")?;
+            let known = user::find_by_email(&mut tx, email).await?.map(|(user, _)| user);
+            let user = match (known, &self.organization) {
+                // Their password stays theirs.
+                (Some(known), Some(_)) => known,
+                (Some(_), None) => bail!("this address is already registered"),
+                (None, _) => user::create(&mut tx, email, &hash, now).await?.context("this address was just registered")?,
+            };
             let (organization, role) = match &self.organization {
                 Some(name) => (find_organization(&mut tx, name).await?, self.role.into()),
                 None => (create_organization(&mut tx, email, &config).await?, Role::Owner),
             };
+            if member::find_role(&mut tx, organization.id, user.id).await?.is_some() {
+                bail!("this person belongs to the organization already");
+            }
             member::add(&mut tx, organization.id, user.id, role, now).await?;
             tx.commit().await?;
             let shown = json!({
@@ -225,11 +222,7 @@ impl CreateApikey {
             if let Some(unknown) = scopes.without(config.scopes.all()).iter().next() {
                 bail!("there is no scope {unknown:?}");
             }
-            let label = self.label.trim();
-            ensure!(
-                (1..=key::MAX_LABEL_LENGTH).contains(&label.chars().count()),
-                "a label has 1 to 100 characters"
-            );
+            let label = key::parse_label(&self.label).context("a label has 1 to 100 characters")?;
             let new = NewApiKey {
                 organization: organization.id,
                 label,

@@ -121,7 +121,11 @@ async fn version(pool: &PgPool) -> sqlx::Result<String> {
 }
 
 async fn migrations(pool: &PgPool, findings: &mut Vec<Finding>) {
-    findings.push(match db::is_migrated(pool).await {
+    let is_migrated = match pool.acquire().await {
+        Ok(mut connection) => db::is_migrated(&mut connection).await,
+        Err(error) => Err(error),
+    };
+    findings.push(match is_migrated {
         Ok(true) => Finding::Good("Migrations: the schema is up to date.".to_owned()),
         _ => Finding::Bad("Migrations: the schema is not up to date. Run `countersign migrate`.".to_owned()),
     });

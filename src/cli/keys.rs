@@ -48,19 +48,18 @@ impl Keys {
     pub(super) async fn run(self, settings: Settings) -> anyhow::Result<()> {
         let (config, database) = super::open(settings).await?;
         let result = async {
+            let now = Clock::System.now();
+            if matches!(self, Self::List) {
+                let mut db = database.pool.acquire().await?;
+                return super::print(&list(&mut db, now).await?);
+            }
             let mut tx = database.pool.begin().await?;
             keyring::lock(&mut tx).await?;
-            let now = Clock::System.now();
+            let secret = proven_secret(&mut tx, &config).await?;
             let text = match self {
-                Self::List => list(&mut tx, now).await?,
-                Self::Rotate(rotate) => {
-                    let secret = proven_secret(&mut tx, &config).await?;
-                    rotate.run(&mut tx, &config, &secret, now).await?
-                }
-                Self::Revoke(revoke) => {
-                    let secret = proven_secret(&mut tx, &config).await?;
-                    revoke.run(&mut tx, &config, &secret, now).await?
-                }
+                Self::List => String::new(),
+                Self::Rotate(rotate) => rotate.run(&mut tx, &config, &secret, now).await?,
+                Self::Revoke(revoke) => revoke.run(&mut tx, &config, &secret, now).await?,
             };
             key::announce_change(&mut tx).await?;
             tx.commit().await?;

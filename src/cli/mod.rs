@@ -77,7 +77,10 @@ pub fn run() -> ExitCode {
 }
 
 async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
-    let settings = Settings::load(cli.config.as_deref(), std::env::vars())?;
+    // Variables that are no text are none of ours.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let settings = Settings::load(cli.config.as_deref(), environment)?;
     match cli.command.unwrap_or(Command::Serve(serve::Serve::default())) {
         Command::Config(ConfigCommand::Dump) => print(settings.dump().trim_end())?,
         Command::Config(ConfigCommand::Check) => {

@@ -11,6 +11,7 @@ use crate::base::secret::SecretHash;
 use crate::clients::redirect_uri;
 use crate::clients::registration::Lifetimes;
 use crate::clients::registration::Registration;
+use crate::clients::secret;
 use crate::scopes::Scopes;
 
 #[derive(Debug, Clone)]
@@ -136,7 +137,42 @@ pub async fn create(
     Ok(id)
 }
 
-/// The registration has been checked.
+/// With a first secret if it is confidential, which exists nowhere else. The registration has been checked.
+pub async fn register(
+    tx: &mut PgConnection,
+    organization: OrganizationId,
+    registration: &Registration,
+    now: Timestamp,
+) -> sqlx::Result<(ClientId, Option<Secret>)> {
+    let id = create(tx, organization, registration, now).await?;
+    if !registration.is_confidential {
+        return Ok((id, None));
+    }
+    let created = secret::create(tx, id, "First secret", None, now).await?;
+    Ok((id, created.map(|(_, secret)| secret)))
+}
+
+/// Locks the client until the transaction ends, so that of two changes at once the second begins where the first
+/// ended. `None` if the organization has no such client.
+pub async fn find_for_update(
+    tx: &mut PgConnection,
+    organization: OrganizationId,
+    id: ClientId,
+    now: Timestamp,
+) -> sqlx::Result<Option<Client>> {
+    sqlx::query!(
+        "select from clients where id = $1 and organization_id = $2 for update",
+        id as ClientId,
+        organization as OrganizationId,
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let found = find(tx, id, now).await?.map(|found| found.client);
+    Ok(found.filter(|client| client.organization_id == organization))
+}
+
+/// The registration has been checked. Whoever vouched for the client vouched for what it was: a change of what
+/// people see or may lose ends that.
 pub async fn update(db: &mut PgConnection, id: ClientId, registration: &Registration) -> sqlx::Result<()> {
     let seconds = |lifetime: TimeDelta| i32::try_from(lifetime.num_seconds()).unwrap_or(i32::MAX);
     let lifetimes = registration.lifetimes;
@@ -146,7 +182,9 @@ pub async fn update(db: &mut PgConnection, id: ClientId, registration: &Registra
            set name = $2, homepage_url = $3, logo_url = $4, is_confidential = $5, redirect_uris = $6,
                scopes = $7, default_scopes = $8, required_scopes = $9, grant_types = $10, require_pkce = $11,
                access_token_seconds = $12, refresh_token_idle_seconds = $13, refresh_token_max_seconds = $14,
-               retry_window_seconds = $15
+               retry_window_seconds = $15,
+               is_reviewed = is_reviewed and name = $2 and homepage_url is not distinct from $3
+                             and logo_url is not distinct from $4 and redirect_uris = $6 and scopes = $7
          where id = $1
         "#,
         id as ClientId,

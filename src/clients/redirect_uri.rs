@@ -42,6 +42,14 @@ pub fn check(text: &str) -> Result<(), Refusal> {
         return Err(Refusal::Wildcard);
     }
     let url = Url::parse(text).map_err(|_| Refusal::NotAbsolute)?;
+    // The parser is as lenient as browsers are; what is kept is the text.
+    let is_literal = match url.scheme() {
+        scheme @ ("http" | "https") => text.starts_with(&format!("{scheme}://")) && !text.contains('\\'),
+        scheme => text.starts_with(&format!("{scheme}:")),
+    };
+    if !is_literal {
+        return Err(Refusal::NotAbsolute);
+    }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Refusal::UserInfo);
     }
@@ -131,6 +139,9 @@ mod tests {
         }
         for (bad, why) in [
             ("/callback", Refusal::NotAbsolute),
+            ("https:app.example.com/cb", Refusal::NotAbsolute),
+            ("https:/\\app.example.com/cb", Refusal::NotAbsolute),
+            ("HTTPS://app.example.com/cb", Refusal::NotAbsolute),
             ("https://app.example.com/\u{0}", Refusal::NotAbsolute),
             ("https://app.example.com/cb#top", Refusal::Fragment),
             ("https://*.example.com/cb", Refusal::Wildcard),

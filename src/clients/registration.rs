@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use url::Url;
 
+use crate::base::text;
 use crate::clients::redirect_uri;
 use crate::scopes::Scopes;
 
@@ -65,6 +66,29 @@ fn invalid(field: &'static str, message: impl Into<String>) -> Invalid {
 }
 
 impl Registration {
+    /// A client of which nothing was said yet.
+    pub fn blank(lifetimes: Lifetimes) -> Self {
+        Self {
+            name: String::new(),
+            homepage_url: None,
+            logo_url: None,
+            is_confidential: false,
+            redirect_uris: Vec::new(),
+            scopes: Scopes::default(),
+            default_scopes: Scopes::default(),
+            required_scopes: Scopes::default(),
+            grant_types: vec![AUTHORIZATION_CODE.to_owned(), REFRESH_TOKEN.to_owned()],
+            require_pkce: true,
+            lifetimes,
+        }
+    }
+
+    /// What a client gets that asks for nothing, unless somebody decides: all that it may ask for but `admin`.
+    pub fn usual_default(scopes: &Scopes) -> Scopes {
+        let modest = scopes.without_admin();
+        if modest.is_empty() { scopes.clone() } else { modest }
+    }
+
     /// `known` are the scopes of the deployment.
     pub fn check(&self, known: &Scopes) -> Result<(), Invalid> {
         self.check_appearance()?;
@@ -76,7 +100,7 @@ impl Registration {
 
     fn check_appearance(&self) -> Result<(), Invalid> {
         let length = self.name.trim().chars().count();
-        if !(1..=MAX_NAME_LENGTH).contains(&length) || self.name.chars().any(char::is_control) {
+        if !(1..=MAX_NAME_LENGTH).contains(&length) || !text::is_plain(&self.name) {
             return Err(invalid("name", "a name has 1 to 100 characters"));
         }
         for (field, url) in [("homepage_url", &self.homepage_url), ("logo_url", &self.logo_url)] {

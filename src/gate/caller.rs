@@ -244,15 +244,21 @@ pub async fn identify(
     }
 }
 
+/// A credential that came over plain HTTP may have been read on the way.
+pub fn check_secure(app: &App, address: ClientAddress) -> Result<(), ApiError> {
+    if address.is_secure || app.config.insecure_http {
+        return Ok(());
+    }
+    Err(ApiErrorCode::InsecureConnection.because("HTTPS required for API requests"))
+}
+
 async fn admit(
     app: &App,
     headers: &HeaderMap,
     address: ClientAddress,
     now: Timestamp,
 ) -> Result<(Principal, Decision), ApiError> {
-    if !(address.is_secure || app.config.insecure_http) {
-        return Err(ApiErrorCode::InsecureConnection.because("HTTPS required for API requests"));
-    }
+    check_secure(app, address)?;
     let unknown = |error| {
         ApiErrorCode::Unauthorized.because("Invalid or missing API key").challenge(challenge(app, error))
     };

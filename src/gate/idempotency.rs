@@ -15,6 +15,7 @@ use axum::http::header;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use tracing::Instrument;
 
 use crate::app::App;
 use crate::gate::caller::Caller;
@@ -69,29 +70,61 @@ async fn once(app: &App, caller: &Caller, request: Request, next: Next) -> Resul
             return Err(error.at("Idempotency-Key"));
         }
     }
-    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-    finished(app, key, response).await
+    // In a task of its own: a caller that hangs up, which is what the key is for, must not cancel it half-way.
+    let (app, credential) = (app.clone(), key.credential);
+    let request = Request::from_parts(parts, Body::from(body));
+    let done = async move {
+        let response = next.run(request).await;
+        let key = RequestKey { credential, key: &text };
+        let (response, sealed) = sealed(&app, key, response).await?;
+        if let Err(error) = keep(&app, key, response.status().as_u16(), sealed).await {
+            // It was done: that the answer cannot be had again is no reason to keep it from the caller now.
+            tracing::error!(%error, "the answer to an idempotent request was not kept");
+        }
+        Ok(response)
+    };
+    let span = tracing::Span::current();
+    let done = tokio::spawn(done.instrument(span)).await;
+    done.map_err(|error| ApiError::internal(error.into()))?
 }
 
-async fn finished(app: &App, key: RequestKey<'_>, response: Response) -> Result<Response, ApiError> {
-    let mut db = app.db.acquire().await?;
-    if response.status().is_server_error() {
-        idempotent_request::forget(&mut db, key).await?;
-        return Ok(response);
+/// The answer, and its `Location` and body sealed if it is one to be kept: a refusal may be none the next time.
+async fn sealed(
+    app: &App,
+    key: RequestKey<'_>,
+    response: Response,
+) -> Result<(Response, Option<Vec<u8>>), ApiError> {
+    if !response.status().is_success() {
+        return Ok((response, None));
     }
     let (parts, body) = response.into_parts();
     let body = body::to_bytes(body, MAX_BODY).await.map_err(|error| ApiError::internal(error.into()))?;
-    let sealed = app.secret.seal(&context(key.key), &body)?;
-    idempotent_request::finish(&mut db, key, parts.status.as_u16(), &sealed).await?;
-    Ok(Response::from_parts(parts, Body::from(body)))
+    let location = parts.headers.get(header::LOCATION).map_or(&b""[..], HeaderValue::as_bytes);
+    let sealed = app.secret.seal(&context(key.key), &[location, b"\n", &body].concat())?;
+    Ok((Response::from_parts(parts, Body::from(body)), Some(sealed)))
+}
+
+async fn keep(app: &App, key: RequestKey<'_>, status: u16, sealed: Option<Vec<u8>>) -> sqlx::Result<()> {
+    let mut db = app.db.acquire().await?;
+    match sealed {
+        Some(sealed) => idempotent_request::finish(&mut db, key, status, &sealed).await,
+        None => idempotent_request::forget(&mut db, key).await,
+    }
 }
 
 fn replayed(app: &App, key: &str, status: u16, sealed: &[u8]) -> Result<Response, ApiError> {
     let unsealed = app.secret.open(&context(key), sealed);
-    let body = unsealed.ok_or_else(|| ApiError::internal(anyhow::anyhow!("a kept answer does not open")))?;
+    let unreadable = || ApiError::internal(anyhow::anyhow!("a kept answer does not open"));
+    let kept = unsealed.ok_or_else(unreadable)?;
+    // The first line is where the answer said that the new thing is.
+    let end = kept.iter().position(|byte| *byte == b'\n').ok_or_else(unreadable)?;
+    let (location, body) = (&kept[..end], kept[end + 1..].to_vec());
     let status = StatusCode::from_u16(status).map_err(|error| ApiError::internal(error.into()))?;
     let mut response = (status, [(header::CACHE_CONTROL, "no-store")], Bytes::from(body)).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let (false, Ok(location)) = (location.is_empty(), HeaderValue::from_bytes(location)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     Ok(response)
 }

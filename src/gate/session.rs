@@ -95,7 +95,8 @@ pub fn safe_next(next: Option<&str>) -> &str {
         next.starts_with('/')
             && !next.starts_with("//")
             && !next.contains('\\')
-            && next.len() <= 8192
+            // Longer than any authorization request that is accepted.
+            && next.len() <= 16 * 1024
             && next.bytes().all(|b| b.is_ascii_graphic())
     };
     next.filter(is_ours).unwrap_or("/")
@@ -148,6 +149,8 @@ pub async fn begin(
     session.clear().await;
     session.cycle_id().await.map_err(unavailable)?;
     session.insert(SIGN_IN, &sign_in).await.map_err(unavailable)?;
+    // Here, where a failure can still be told; the layer around us has no words for it.
+    session.save().await.map_err(unavailable)?;
     Ok(sign_in)
 }
 

@@ -47,27 +47,38 @@ pub async fn authenticate(
     let (user, hash) = {
         let mut db = app.db.acquire().await?;
         let (user, hash) = find(&mut db, email).await?.unzip();
-        // Under the address as it is stored: the same account in another spelling is the same account.
-        let account = Subject::Account(user.as_ref().map_or(email, |user: &User| &user.email));
-        if let Some(wait) = throttle::admit(&mut db, [account, Subject::Network(address.ip)], now).await? {
+        let subjects = [account(user.as_ref(), email), Subject::Network(address.ip)];
+        if let Some(wait) = throttle::admit(&mut db, &subjects, now).await? {
             return Ok(Authenticated::Wait(wait));
         }
         (user, hash)
     };
-    let outcome = match app.passwords.check(password, hash).await {
+    let outcome = match app.passwords.check(password, hash.clone()).await {
         Ok(outcome) => outcome,
-        Err(PasswordError::Busy) => return Ok(Authenticated::Busy),
+        Err(PasswordError::Busy) => {
+            let mut db = app.db.acquire().await?;
+            throttle::take_back(&mut db, account(user.as_ref(), email)).await?;
+            throttle::take_back(&mut db, Subject::Network(address.ip)).await?;
+            return Ok(Authenticated::Busy);
+        }
         Err(error) => return Err(error.into()),
     };
     let (Some(user), Outcome::Right | Outcome::RightAndRehashed(_)) = (user, &outcome) else {
         return Ok(Authenticated::No);
     };
     let mut db = app.db.acquire().await?;
-    if let Outcome::RightAndRehashed(hash) = outcome {
-        user::set_password(&mut db, user.id, &hash).await?;
+    if let (Outcome::RightAndRehashed(new), Some(old)) = (outcome, hash) {
+        user::rehash_password(&mut db, user.id, &old, &new).await?;
     }
-    throttle::forgive(&mut db, Subject::Account(&user.email), Subject::Network(address.ip)).await?;
+    throttle::forget(&mut db, Subject::Account(&user.email)).await?;
+    // One good account must not buy more guesses at others: only this attempt is taken back.
+    throttle::take_back(&mut db, Subject::Network(address.ip)).await?;
     Ok(Authenticated::Yes(user))
+}
+
+/// Under the address as it is stored: the same account in another spelling is the same account.
+fn account<'a>(user: Option<&'a User>, typed: &'a str) -> Subject<'a> {
+    Subject::Account(user.map_or(typed, |user| &user.email))
 }
 
 /// PostgreSQL has no NUL in text, so nobody's address has one.
@@ -80,7 +91,12 @@ async fn find(db: &mut PgConnection, email: &str) -> sqlx::Result<Option<(User, 
 pub enum Registered {
     Yes(User, Organization),
     AddressTaken,
-    Invalid { field: RegistrationField, message: String },
+    Invalid {
+        field: RegistrationField,
+        message: String,
+    },
+    /// Too many registrations from one network.
+    Wait(TimeDelta),
     Busy,
 }
 
@@ -97,6 +113,7 @@ pub async fn register(
     email: &str,
     password: Secret,
     organization_name: &str,
+    address: ClientAddress,
 ) -> anyhow::Result<Registered> {
     let invalid = |field, message: &str| Registered::Invalid { field, message: message.to_owned() };
     let Some(email) = email::parse(email) else {
@@ -108,6 +125,14 @@ pub async fn register(
     let Some(name) = organization::parse_name(organization_name) else {
         return Ok(invalid(RegistrationField::OrganizationName, "A name has 1 to 100 characters"));
     };
+    // Each costs as much as a sign-in, and a row that stays. This machine's own programs are the operator's.
+    if !address.ip.is_loopback() {
+        let mut db = app.db.acquire().await?;
+        let subjects = [Subject::Registration(address.ip)];
+        if let Some(wait) = throttle::admit(&mut db, &subjects, app.clock.now()).await? {
+            return Ok(Registered::Wait(wait));
+        }
+    }
     let hash = match app.passwords.hash(password).await {
         Ok(hash) => hash,
         Err(PasswordError::Busy) => return Ok(Registered::Busy),

@@ -123,8 +123,20 @@ pub struct GrantSummary {
 /// Whose grants are listed.
 #[derive(Debug, Clone, Copy)]
 pub enum Whose {
+    /// In all organizations.
     Person(UserId),
+    PersonIn(UserId, OrganizationId),
     Organization(OrganizationId),
+}
+
+impl Whose {
+    const fn filters(self) -> (Option<UserId>, Option<OrganizationId>) {
+        match self {
+            Self::Person(user) => (Some(user), None),
+            Self::PersonIn(user, organization) => (Some(user), Some(organization)),
+            Self::Organization(organization) => (None, Some(organization)),
+        }
+    }
 }
 
 /// The live ones, the newest first, at most `limit`, those older than `before`.
@@ -134,10 +146,7 @@ pub async fn list(
     (before, limit): (Option<GrantId>, i64),
     now: Timestamp,
 ) -> sqlx::Result<Vec<GrantSummary>> {
-    let (user, organization) = match whose {
-        Whose::Person(user) => (Some(user), None),
-        Whose::Organization(organization) => (None, Some(organization)),
-    };
+    let (user, organization) = whose.filters();
     sqlx::query_as!(
         GrantSummary,
         r#"
@@ -178,10 +187,7 @@ pub async fn revoke(
     because: &str,
     now: Timestamp,
 ) -> sqlx::Result<bool> {
-    let (user, organization) = match whose {
-        Whose::Person(user) => (Some(user), None),
-        Whose::Organization(organization) => (None, Some(organization)),
-    };
+    let (user, organization) = whose.filters();
     let done = sqlx::query!(
         r#"
         update grants

@@ -29,6 +29,8 @@ pub enum ErrorCode {
     InvalidRequest,
     /// `invalid_request` for a body that is too large to read.
     TooLarge,
+    /// `invalid_request` for an endpoint that takes another method.
+    MethodNotAllowed,
     InvalidClient,
     InvalidGrant,
     UnauthorizedClient,
@@ -52,6 +54,7 @@ impl ErrorCode {
         match self {
             Self::InvalidRequest => ("invalid_request", StatusCode::BAD_REQUEST),
             Self::TooLarge => ("invalid_request", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::MethodNotAllowed => ("invalid_request", StatusCode::METHOD_NOT_ALLOWED),
             Self::InvalidClient => ("invalid_client", StatusCode::UNAUTHORIZED),
             Self::InvalidGrant => ("invalid_grant", StatusCode::BAD_REQUEST),
             Self::UnauthorizedClient => ("unauthorized_client", StatusCode::BAD_REQUEST),

@@ -54,6 +54,9 @@ fn server_document(app: &App) -> Value {
         "introspection_endpoint_auth_methods_supported": confidential_methods,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
+        // Absent would mean that they are (OpenID Connect Discovery §3).
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
         "prompt_values_supported": ["none", "login", "consent"],
         "subject_types_supported": ["public"],
         "ui_locales_supported": ["en"],

@@ -22,3 +22,17 @@ mod client_form;
 mod error;
 mod params;
 mod resource;
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::response::Response;
+
+use crate::app::App;
+use crate::oauth::error::Answer;
+use crate::oauth::error::ErrorCode;
+
+/// For every endpoint that programs call with another method.
+pub async fn method_not_allowed(State(app): State<App>) -> Response {
+    let error = ErrorCode::MethodNotAllowed.because("the endpoint takes another method");
+    Answer(error, &app.config.links).into_response()
+}

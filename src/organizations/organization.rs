@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use crate::base::clock::Timestamp;
 use crate::base::ids::OrganizationId;
 use crate::base::ids::UserId;
+use crate::base::text;
 use crate::organizations::plan::Plan;
 
 /// In characters.
@@ -141,9 +142,8 @@ pub async fn list_of(db: &mut PgConnection, user: UserId) -> sqlx::Result<Vec<Or
 }
 
 /// The name as it is kept, or `None` if it is empty, too long or has characters that no name has.
-pub fn parse_name(text: &str) -> Option<&str> {
-    let name = text.trim();
-    let is_good =
-        (1..=MAX_NAME_LENGTH).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+pub fn parse_name(name: &str) -> Option<&str> {
+    let name = name.trim();
+    let is_good = (1..=MAX_NAME_LENGTH).contains(&name.chars().count()) && text::is_plain(name);
     is_good.then_some(name)
 }

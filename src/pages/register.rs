@@ -73,7 +73,7 @@ pub async fn post(
         ..Register::default()
     };
     let password = Secret::new(posted.one("password")?);
-    match sign_in::register(&app, &page.email.value, password, &page.company_name.value).await? {
+    match sign_in::register(&app, &page.email.value, password, &page.company_name.value, address).await? {
         Registered::Yes(user, _) => {
             let user_agent = login::user_agent(&headers);
             session::begin(&session, user.id, address, user_agent, app.clock.now()).await?;
@@ -91,6 +91,7 @@ pub async fn post(
             };
             field.problem = Some(words::sentence(&message));
         }
+        Registered::Wait(wait) => return Err(PageError::too_many_attempts(wait)),
         Registered::Busy => return Err(StatusCode::SERVICE_UNAVAILABLE.into()),
     }
     page.problem = Some("Please look at the field marked below.".to_owned());

@@ -15,6 +15,8 @@ use crate::server::secret::create_data_dir;
 /// How often, at half a second each, a start waits for a database that is starting, too.
 const ATTEMPTS: u32 = 60;
 
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+
 pub struct Database {
     pub pool: PgPool,
     /// If we started it, we stop it.
@@ -50,7 +52,8 @@ impl Database {
 
     /// Brings the schema up to date; several nodes may do so at once.
     pub async fn migrate(&self) -> anyhow::Result<()> {
-        db::MIGRATIONS.run(&self.pool).await.context("the database could not be migrated")
+        let mut connection = self.pool.acquire().await?.detach();
+        db::migrate(&mut connection).await.context("the database could not be migrated")
     }
 
     /// Waits for a database that is starting, too.
@@ -71,7 +74,8 @@ impl Database {
     }
 
     pub async fn close(self) -> anyhow::Result<()> {
-        self.pool.close().await;
+        // A request that was given up may still hold a connection.
+        let _ = tokio::time::timeout(CLOSE_PATIENCE, self.pool.close()).await;
         match self.embedded {
             Some(embedded) => embedded.stop().await,
             None => Ok(()),

@@ -5,12 +5,16 @@
 
 use std::fmt::Write;
 
+use sqlx::PgConnection;
+
 use crate::accounts::password::Outcome;
 use crate::accounts::user;
 use crate::api_keys::format;
 use crate::api_keys::key;
 use crate::api_keys::key::NewApiKey;
+use crate::api_keys::verify;
 use crate::app::App;
+use crate::base::clock::Timestamp;
 use crate::base::ids::OrganizationId;
 use crate::base::secret::Secret;
 use crate::base::server_secret::ServerSecret;
@@ -137,6 +141,7 @@ async fn describe(app: &App, secrets: &Secrets) -> anyhow::Result<Demo> {
     let Some((user, hash)) = user::find_by_email(&mut db, EMAIL).await? else {
         return Ok(Demo { text: String::new() });
     };
+    let now = app.clock.now();
     let mut text = String::new();
     let is_unchanged = match app.passwords.check(secrets.password.clone(), Some(hash)).await? {
         Outcome::Wrong => false,
@@ -146,32 +151,32 @@ async fn describe(app: &App, secrets: &Secrets) -> anyhow::Result<Demo> {
     writeln!(text, "  Person               {EMAIL}")?;
     writeln!(text, "  Password             {password}")?;
     for organization in organization::list_of(&mut db, user.id).await? {
-        describe_credentials(&mut db, organization.id, secrets, &app.config.api_key_prefix, &mut text)
-            .await?;
+        let with_prefix = (secrets, app.config.api_key_prefix.as_str());
+        describe_credentials(&mut db, organization.id, with_prefix, now, &mut text).await?;
     }
     Ok(Demo { text })
 }
 
 async fn describe_credentials(
-    db: &mut sqlx::PgConnection,
+    db: &mut PgConnection,
     organization: OrganizationId,
-    secrets: &Secrets,
-    prefix: &str,
+    (secrets, prefix): (&Secrets, &str),
+    now: Timestamp,
     text: &mut String,
 ) -> anyhow::Result<()> {
     for client in client::list(db, organization).await? {
         if client.registration.name == PUBLIC_CLIENT {
             writeln!(text, "  Public client        {}", client.id)?;
         }
-        if client.registration.name == CONFIDENTIAL_CLIENT {
+        let found = client::find(db, client.id, now).await?;
+        if found.is_some_and(|found| found.is_proved_by(&secrets.client_secret)) {
             writeln!(text, "  Confidential client  {}", client.id)?;
             writeln!(text, "  Its secret           {}", secrets.client_secret.expose())?;
         }
     }
-    let keys = key::list(db, organization, None, 1000).await?;
-    let public_id = format::parse(secrets.api_key.expose(), prefix).map(|parts| parts.public_id.to_owned());
-    let is_live = |key: &&key::ApiKey| key.revoked_at.is_none() && Some(&key.public_id) == public_id.as_ref();
-    if keys.iter().find(is_live).is_some_and(|key| key.previous_until.is_none()) {
+    if let Some(parts) = format::parse(secrets.api_key.expose(), prefix)
+        && verify::find_live(db, &parts, now).await?.is_some()
+    {
         writeln!(text, "  API key              {}", secrets.api_key.expose())?;
     }
     Ok(())

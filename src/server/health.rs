@@ -20,9 +20,9 @@ pub async fn livez() -> &'static str {
 
 /// Whether requests can be served: database, migrations, signing key.
 pub async fn readyz(State(app): State<App>) -> Response {
-    let database = app.db.acquire().await;
-    let is_migrated = match &database {
-        Ok(_) => db::is_migrated(&app.db).await.unwrap_or(false),
+    let mut database = app.db.acquire().await;
+    let is_migrated = match &mut database {
+        Ok(connection) => db::is_migrated(connection).await.unwrap_or(false),
         Err(_) => false,
     };
     let has_signing_key = app.keys.current().signer(app.clock.now()).is_ok();

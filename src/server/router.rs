@@ -5,6 +5,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use axum::middleware::from_fn_with_state;
+use axum::routing::any;
 use axum::routing::delete;
 use axum::routing::get;
 use axum::routing::post;
@@ -31,21 +32,36 @@ pub fn router(app: App) -> Router {
         .merge(programs())
         .merge(people(&app))
         .nest("/v1", credential_api(&app))
+        // Nested routes do not reach this one.
+        .route("/v1/", any(async || ApiError::not_found()))
         .nest("/api/auth", session_api());
     // An issuer with a path: behind a proxy that strips it, and behind one that does not.
-    let at_issuer =
-        if base_path.is_empty() { Router::new() } else { Router::new().nest(&base_path, faces.clone()) };
+    // Either way what pages say of addresses gets the path in front.
+    let (faces, at_issuer) = if base_path.is_empty() {
+        (faces, Router::new())
+    } else {
+        let faces = faces.layer(from_fn_with_state(app.clone(), layers::issuer_path));
+        (faces.clone(), Router::new().nest(&base_path, faces))
+    };
     Router::new()
         .merge(faces)
         .merge(at_issuer)
         .merge(well_known(&base_path))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
-        .fallback(async || PageError::not_found())
-        .method_not_allowed_fallback(async || PageError::from(StatusCode::METHOD_NOT_ALLOWED))
+        .fallback_service(elsewhere(&app))
         .layer(DefaultBodyLimit::max(layers::MAX_BODY))
+        .layer(from_fn(layers::read_body))
         .layer(from_fn(request_log::log))
         .with_state(app)
+}
+
+/// A page for every address that is none.
+fn elsewhere(app: &App) -> Router {
+    Router::new()
+        .fallback(async || PageError::not_found())
+        .layer(from_fn_with_state(app.clone(), pages::headers::security_headers))
+        .with_state(app.clone())
 }
 
 /// RFC 8414 §3.1 and RFC 9728 §3.1 put an issuer's path behind the well-known one; OpenID Connect before it.
@@ -73,13 +89,12 @@ fn programs() -> Router<App> {
         .route("/oauth/token", post(oauth::token::post))
         .route("/oauth/revoke", post(oauth::revoke::post))
         .route("/oauth/jwks", get(oauth::jwks::get))
+        .method_not_allowed_fallback(oauth::method_not_allowed)
         .layer(layers::cors());
     Router::new()
         .route("/oauth/introspect", post(oauth::introspect::post))
+        .method_not_allowed_fallback(oauth::method_not_allowed)
         .merge(open_to_scripts)
-        .method_not_allowed_fallback(async || {
-            ApiErrorCode::MethodNotAllowed.because("This address takes another method")
-        })
 }
 
 fn credential_api(app: &App) -> Router<App> {
@@ -133,8 +148,9 @@ fn people(app: &App) -> Router<App> {
         .route("/errors/{code}", get(pages::errors::get))
         .merge(settings())
         .merge(playground(app.config.playground))
-        .layer(from_fn_with_state(app.clone(), pages::headers::security_headers))
+        .method_not_allowed_fallback(async || PageError::from(StatusCode::METHOD_NOT_ALLOWED))
         .layer(layers::sessions(app))
+        .layer(from_fn_with_state(app.clone(), pages::headers::security_headers))
         .route("/assets/style.css", get(pages::assets::style))
         .route("/assets/logo.svg", get(pages::assets::logo))
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sqlx::postgres::PgListener;
+use sqlx::postgres::PgPoolOptions;
 
 use crate::accounts::browser_session;
 use crate::accounts::throttle;
@@ -27,7 +28,11 @@ pub(super) fn start(app: &App) {
 /// Takes over changed keys: when another process announces them, and regularly.
 async fn follow_keys(app: App) {
     loop {
-        if let Err(error) = listen_for_keys(&app).await {
+        let result = listen_for_keys(&app).await;
+        if app.db.is_closed() {
+            return;
+        }
+        if let Err(error) = result {
             tracing::warn!(error = format!("{error:#}"), "keys cannot be followed; trying again");
         }
         tokio::time::sleep(RECONNECT_AFTER).await;
@@ -35,7 +40,9 @@ async fn follow_keys(app: App) {
 }
 
 async fn listen_for_keys(app: &App) -> anyhow::Result<()> {
-    let mut listener = PgListener::connect_with(&app.db).await?;
+    // A connection of its own, not one of those that requests wait for.
+    let own = PgPoolOptions::new().max_connections(1).connect_lazy_with((*app.db.connect_options()).clone());
+    let mut listener = PgListener::connect_with(&own).await?;
     listener.listen(key::CHANNEL).await?;
     loop {
         // First of all, for what was announced while nobody listened.

@@ -143,10 +143,11 @@ struct Asked {
 }
 
 async fn prepare(app: &App, parts: &mut Parts, query: &str) -> Result<Asked, Stop> {
-    if query.len() > MAX_QUERY {
+    let params = Params::parse(query.as_bytes()).map_err(Stop::from)?;
+    // As it will be written from now on, which may be longer than it came.
+    if params.to_query(&[]).len() > MAX_QUERY {
         return Err(ErrorCode::TooLarge.because("the request is too large").into());
     }
-    let params = Params::parse(query.as_bytes()).map_err(Stop::from)?;
     let now = app.clock.now();
     let request = AuthorizeRequest::read(app, &params, now).await?;
     let signed_in = <SignedIn as OptionalFromRequestParts<App>>::from_request_parts(parts, app)
@@ -162,7 +163,6 @@ async fn prepare(app: &App, parts: &mut Parts, query: &str) -> Result<Asked, Sto
             Err(request.answer(ErrorCode::LoginRequired.because("the person is not signed in")))
         }
         None => {
-            // Without `prompt=login`, which the sign-in will have fulfilled.
             let next = format!("/oauth/authorize?{}", request.query_after_sign_in(&params));
             Err(Stop::Elsewhere(Box::new(Redirect::to(&sign_in_url(&next)).into_response())))
         }

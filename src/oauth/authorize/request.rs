@@ -95,9 +95,9 @@ impl AuthorizeRequest {
         Scopes::from_names(names).unwrap_or_default()
     }
 
-    /// The request as it is to be continued after a sign-in, which fulfils `prompt=login`.
+    /// The request as it is to be continued after a sign-in, which fulfils `prompt=login` and any `max_age`.
     pub(super) fn query_after_sign_in(&self, params: &Params) -> String {
-        let query = params.to_query(&["prompt"]);
+        let query = params.to_query(&["prompt", "max_age"]);
         if self.prompts.contains(&Prompt::Consent) { format!("{query}&prompt=consent") } else { query }
     }
 }
@@ -137,6 +137,10 @@ fn check(
     }
     if params.optional("response_mode")?.is_some_and(|mode| mode != "query") {
         return Err(ErrorCode::InvalidRequest.because("the only response_mode is query"));
+    }
+    // Passing over them would pass over what the client wanted signed (RFC 9101 §5).
+    if params.optional("request")?.is_some() || params.optional("request_uri")?.is_some() {
+        return Err(ErrorCode::InvalidRequest.because("request objects are not supported"));
     }
     let accepted = authorize::decide(
         AuthorizationRequest {

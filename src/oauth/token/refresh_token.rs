@@ -21,21 +21,29 @@ pub(super) async fn refresh(
     params: &Params,
 ) -> Result<TokenResponse, OAuthError> {
     let refresh_token = params.required("refresh_token")?;
-    let request = RefreshRequest { client_id: client.id, refresh_token, scope: params.optional("scope")? };
+    let scope = params.optional("scope")?.filter(|scope| !scope.trim().is_empty());
+    let request = RefreshRequest { client_id: client.id, refresh_token, scope };
     let now = app.clock.now();
     let keys = app.keys_that(|keys| keys.know(refresh_token)).await?;
     let lifetimes = &client.registration.lifetimes;
     let mut db = app.db.acquire().await?;
 
-    // Once more only if another request has moved the row on since it was read; then this one is a retry.
+    // Once more only if another request has moved the row on since it was read. Then this one is a retry, whatever
+    // the window: both came while the token was the current one.
+    let mut lost_race = false;
     loop {
         let found = generation::find(&mut db, &keys, Kind::Refresh, refresh_token).await?;
         let scopes = refresh::decide(request, found.as_ref().map(|(grant, _)| grant))?;
+        // What the client, or anybody, may no longer ask for is not refreshed either.
+        let scopes = scopes.only_in(&client.registration.scopes).only_in(app.config.scopes.all());
         let Some((grant, presented)) = found else {
             return Err(ErrorCode::InvalidGrant.because("the refresh token is unknown"));
         };
         if grant.revoked_at.is_some() {
             return Err(ErrorCode::InvalidGrant.because("the grant was revoked"));
+        }
+        if scopes.is_empty() {
+            return Err(ErrorCode::InvalidScope.because("the client may no longer have what was granted"));
         }
         let resources = resource::narrowed(params, &app.config, &grant.resources)?;
         let grant = match grant.judge(presented, lifetimes, now) {
@@ -46,13 +54,16 @@ pub(super) async fn refresh(
                 return Err(ErrorCode::InvalidGrant.because("the refresh token has expired"));
             }
             Verdict::Current => {
-                match generation::move_on(&mut db, &grant, keys.newest_token_key(), now).await? {
-                    Some(moved) => moved,
-                    None => continue,
-                }
+                let moved = generation::move_on(&mut db, &grant, keys.newest_token_key(), now).await?;
+                let Some(moved) = moved else {
+                    lost_race = true;
+                    continue;
+                };
+                moved
             }
             // A lost answer: the same successor again, with a new access token.
             Verdict::Retry => grant,
+            Verdict::Replay if lost_race && presented == grant.generation - 1 => grant,
             Verdict::Replay => {
                 generation::revoke(&mut db, grant.id, "replay", now).await?;
                 tracing::warn!(grant.id = %grant.id, client.id = %client.id, "a refresh token was replayed: grant revoked");

@@ -1,0 +1,23 @@
+//! Text that people give things as names.
+
+/// Whether a name shows as what it is: no control characters, and none of those that turn the direction of
+/// what stands around them, or that cannot be seen.
+pub fn is_plain(text: &str) -> bool {
+    !text.chars().any(|c| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_turn_the_words_around_it() {
+        assert!(is_plain("Zoë & Söhne 株式会社"));
+        assert!(!is_plain("Acme\u{202e}knaB"));
+        assert!(!is_plain("Ac\u{200b}me"));
+        assert!(!is_plain("Acme\n"));
+    }
+}
