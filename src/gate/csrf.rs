@@ -11,10 +11,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tower_sessions::Session;
 
-use crate::accounts::browser_session::SIGN_IN;
-use crate::accounts::browser_session::SignIn;
 use crate::app::App;
 use crate::base::secret::Secret;
+use crate::gate::error::ApiError;
+use crate::gate::session;
 
 /// Of the browser's half.
 const LENGTH: usize = 32;
@@ -52,21 +52,28 @@ impl Csrf {
     }
 }
 
-impl FromRequestParts<App> for Csrf {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
+impl Csrf {
+    /// Fails only if it cannot be found out who is signed in: that is not the same as nobody.
+    pub async fn of(parts: &Parts, app: &App) -> anyhow::Result<Self> {
         let given = cookie(&parts.headers, cookie_name(app.config.links.is_https()));
         let is_new = given.is_none();
         let cookie = given.unwrap_or_else(|| Secret::generate("", LENGTH).expose().to_owned());
-        let sign_in: Option<SignIn> = match parts.extensions.get::<Session>() {
-            Some(session) => session.get(SIGN_IN).await.unwrap_or_default(),
+        let sign_in = match parts.extensions.get::<Session>() {
+            Some(session) => session::sign_in(session).await?,
             None => None,
         };
         let session = sign_in.map(|sign_in| sign_in.session_id.to_string()).unwrap_or_default();
         let message = format!("{cookie} {session}");
         let token = URL_SAFE_NO_PAD.encode(hmac::sign(&app.csrf_key, message.as_bytes()));
         Ok(Self { cookie, is_new, token, key: app.csrf_key.clone(), message })
+    }
+}
+
+impl FromRequestParts<App> for Csrf {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        Ok(Self::of(parts, app).await?)
     }
 }
 

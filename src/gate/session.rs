@@ -104,8 +104,7 @@ pub fn safe_next(next: Option<&str>) -> &str {
 
 async fn find(parts: &mut Parts, app: &App) -> anyhow::Result<Option<SignedIn>> {
     let session = parts.extensions.get::<Session>().ok_or_else(|| anyhow::anyhow!("no session layer"))?;
-    let sign_in: Option<SignIn> = read(session, SIGN_IN).await.map_err(unavailable)?;
-    let Some(sign_in) = sign_in else { return Ok(None) };
+    let Some(sign_in) = sign_in(session).await? else { return Ok(None) };
     let mut db = app.db.acquire().await?;
     let Some(user) = user::find(&mut db, sign_in.user_id).await? else { return Ok(None) };
     let organizations = organization::list_of(&mut db, user.id).await?;
@@ -113,6 +112,11 @@ async fn find(parts: &mut Parts, app: &App) -> anyhow::Result<Option<SignedIn>> 
         return Ok(None);
     }
     Ok(Some(SignedIn { user, sign_in, organizations }))
+}
+
+/// Who signed in, in this session.
+pub async fn sign_in(session: &Session) -> anyhow::Result<Option<SignIn>> {
+    read(session, SIGN_IN).await.map_err(unavailable)
 }
 
 /// What lies in a session under a name. What another release wrote there, and this one cannot read, is not there.

@@ -44,7 +44,7 @@ pub struct Consent {
 }
 
 struct ScopeGroup {
-    title: &'static str,
+    title: Option<&'static str>,
     scopes: Vec<AskedScope>,
 }
 
@@ -117,7 +117,8 @@ fn organizations(signed_in: &SignedIn) -> Vec<Choice> {
     signed_in.organizations.iter().enumerate().map(choice).collect()
 }
 
-/// In the catalogue's order, each group where its first scope stands.
+/// In the catalogue's order, each group where its first scope stands. A title over a single line would only
+/// repeat it: where all groups are so short, they are one.
 fn groups(app: &App, asked: &Asked<'_>) -> Vec<ScopeGroup> {
     let mut groups: Vec<ScopeGroup> = Vec::new();
     for entry in app.config.scopes.entries().iter().filter(|entry| asked.scopes.contains(&entry.name)) {
@@ -128,12 +129,16 @@ fn groups(app: &App, asked: &Asked<'_>) -> Vec<ScopeGroup> {
             is_dangerous: entry.is_dangerous,
             is_new: !asked.earlier.is_empty() && is_new(asked, &entry.name),
         };
-        match groups.iter_mut().find(|group| group.title == entry.group) {
+        match groups.iter_mut().find(|group| group.title == Some(entry.group)) {
             Some(group) => group.scopes.push(scope),
-            None => groups.push(ScopeGroup { title: entry.group, scopes: vec![scope] }),
+            None => groups.push(ScopeGroup { title: Some(entry.group), scopes: vec![scope] }),
         }
     }
-    groups
+    if groups.iter().any(|group| group.scopes.len() > 1) || groups.is_empty() {
+        return groups;
+    }
+    let scopes = groups.into_iter().flat_map(|group| group.scopes).collect();
+    vec![ScopeGroup { title: None, scopes }]
 }
 
 fn is_new(asked: &Asked<'_>, name: &str) -> bool {

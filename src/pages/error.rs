@@ -9,6 +9,7 @@ use axum::response::Html;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use chrono::TimeDelta;
+use tower_sessions::session::Error;
 
 use crate::accounts::password::PasswordError;
 use crate::base::db;
@@ -86,6 +87,14 @@ impl PageError {
         Self { retry_after: Some(RETRY_AFTER_OUTAGE), ..Self::from(StatusCode::SERVICE_UNAVAILABLE) }
     }
 
+    /// The failure came after the change that was asked for.
+    #[must_use]
+    pub fn although_done(self) -> Self {
+        let sentence = "What you asked for is done, but the next page could not be prepared. Load it again in a few \
+                        seconds.";
+        Self { sentence: sentence.to_owned(), ..self }
+    }
+
     #[must_use]
     pub fn way_on(self, url: &str, name: &str) -> Self {
         Self { way_on: Some(Link::new(url, name)), ..self }
@@ -157,9 +166,14 @@ impl From<PasswordError> for PageError {
 }
 
 /// tower-sessions turns a store's error into text; what can go wrong there is the database being away.
-impl From<tower_sessions::session::Error> for PageError {
-    fn from(error: tower_sessions::session::Error) -> Self {
-        Self { detail: Some(anyhow::Error::from(error).into()), ..Self::unavailable() }
+impl From<Error> for PageError {
+    fn from(error: Error) -> Self {
+        match error {
+            error @ Error::Store(_) => {
+                Self { detail: Some(anyhow::Error::from(error).into()), ..Self::unavailable() }
+            }
+            error @ Error::SerdeJson(_) => Self::internal(error.into()),
+        }
     }
 }
 
@@ -191,6 +205,10 @@ pub fn as_page(response: Response, id: Option<RequestId>) -> Response {
     if !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
+    let is_bare = status.is_server_error() && !response.headers().contains_key(header::CONTENT_TYPE);
+    // Only tower-sessions fails without a word: it could not save, the database is away.
+    let response = if is_bare { PageError::unavailable().into_response() } else { response };
+    let status = response.status();
     let known = response.extensions().get::<ErrorPage>().cloned();
     let content_type = response.headers().get(header::CONTENT_TYPE);
     let is_html = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));

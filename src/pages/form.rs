@@ -4,7 +4,6 @@ use std::fmt;
 
 use axum::body;
 use axum::extract::FromRequest;
-use axum::extract::FromRequestParts;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::header;
@@ -49,7 +48,7 @@ impl FromRequest<App> for Form {
     type Rejection = PageError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, PageError> {
-        let (mut parts, body) = request.into_parts();
+        let (parts, body) = request.into_parts();
         if csrf::comes_from_elsewhere(&parts.headers, &app.config.links.origin()) {
             return Err(PageError::form_expired());
         }
@@ -59,7 +58,7 @@ impl FromRequest<App> for Form {
         }
         let body = body::to_bytes(body, MAX_LENGTH).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
         let form = Self(read(&body)?);
-        let Ok(csrf) = Csrf::from_request_parts(&mut parts, app).await;
+        let csrf = Csrf::of(&parts, app).await?;
         if csrf.accepts(form.one("csrf")?) { Ok(form) } else { Err(PageError::form_expired()) }
     }
 }

@@ -8,8 +8,8 @@ pub struct Moment {
     pub datetime: String,
 }
 
-/// What was typed into a field, and what is wrong with it.
-#[derive(Debug, Default)]
+/// What was typed into a field, and what is wrong with it. Has no `Debug`: it may be a secret.
+#[derive(Default)]
 pub struct Field {
     pub value: String,
     pub problem: Option<String>,

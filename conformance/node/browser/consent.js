@@ -63,8 +63,11 @@ export async function consent() {
   await check('no other site can put it into a frame', async () => {
     const thief = await page.context().newPage();
     await thief.goto(app.callback);
-    await thief.setContent(`<iframe src="${page.url().replaceAll('&', '&amp;')}"></iframe>`);
-    assert.match(thief.frames()[1].url(), /^chrome-error:/);
+    const [frame] = await Promise.all([
+      thief.waitForEvent('framenavigated', (frame) => frame.parentFrame() && frame.url() !== 'about:blank'),
+      thief.setContent(`<iframe src="${page.url().replaceAll('&', '&amp;')}"></iframe>`),
+    ]);
+    assert.match(frame.url(), /^chrome-error:/);
     await thief.close();
   });
 

@@ -198,7 +198,7 @@ async fn ask(app: &App, parts: &mut Parts, query: &str) -> Result<Response, Stop
         action: format!("/oauth/authorize?{query}"),
         now,
     };
-    let csrf = csrf(app, parts).await;
+    let csrf = Csrf::of(parts, app).await.map_err(Stop::Failed)?;
     Ok(consent::page(app, &csrf, asked).into_response())
 }
 
@@ -293,16 +293,12 @@ async fn grant_to(
     Ok(granted(&app.config.links, &request.redirect_uri, request.state.as_deref(), &code))
 }
 
-async fn csrf(app: &App, parts: &mut Parts) -> Csrf {
-    let Ok(csrf) = <Csrf as axum::extract::FromRequestParts<App>>::from_request_parts(parts, app).await;
-    csrf
-}
-
-async fn check_csrf(app: &App, parts: &mut Parts, form: &Params) -> Result<(), Stop> {
+async fn check_csrf(app: &App, parts: &Parts, form: &Params) -> Result<(), Stop> {
     let headers: &HeaderMap = &parts.headers;
     let is_foreign = csrf::comes_from_elsewhere(headers, &app.config.links.origin());
     let token = form.optional("csrf").map_err(Stop::from)?.unwrap_or_default();
-    if is_foreign || !csrf(app, parts).await.accepts(token) {
+    let csrf = Csrf::of(parts, app).await.map_err(Stop::Failed)?;
+    if is_foreign || !csrf.accepts(token) {
         return Err(Stop::Elsewhere(Box::new(PageError::form_expired().into_response())));
     }
     Ok(())

@@ -73,6 +73,9 @@ pub fn come_back(app: &App, run: &mut Run, parameters: &[(String, String)]) {
     if is_ours {
         run.code = find("code").map(str::to_owned);
         run.is_waiting = false;
+        if run.code.is_none() {
+            run.client_secret.clear();
+        }
     }
     run.push(step);
 }
@@ -85,29 +88,30 @@ pub async fn act(app: &App, run: &mut Run, action: &str) -> Result<(), PageError
         "exchange" => exchange_code(app, run, run.code.clone().ok_or_else(nothing)?).await,
         "refresh" => {
             let step = Step::new("Refresh", "The refresh token is used up, and answered with a new one.");
-            refresh(app, run, step, newest.ok_or_else(nothing)?).await
+            refresh(app, run, step, newest.ok_or_else(nothing)?).await;
         }
         "retry" => {
             let previous = run.refresh_tokens.iter().rev().nth(1).cloned();
             let explanation = "Shortly after, and while its successor is unused, the same successor comes back: an \
                                answer was lost. Otherwise somebody has copied it, and the grant is revoked.";
             let step = Step::new("Use the previous refresh token", explanation);
-            refresh(app, run, step, previous.ok_or_else(nothing)?).await
+            refresh(app, run, step, previous.ok_or_else(nothing)?).await;
         }
         "replay" => {
             let first = run.refresh_tokens.first().cloned();
             let explanation = "Its successor was used since, so two parties have it: the grant is revoked.";
             let step = Step::new("Use the first refresh token", explanation);
-            refresh(app, run, step, first.ok_or_else(nothing)?).await
+            refresh(app, run, step, first.ok_or_else(nothing)?).await;
         }
         "api" => call(app, run).await,
         "introspect" => about_token(app, run, "/oauth/introspect").await,
         "revoke" => about_token(app, run, "/oauth/revoke").await,
-        _ => Err(nothing()),
+        _ => return Err(nothing()),
     }
+    Ok(())
 }
 
-async fn exchange_code(app: &App, run: &mut Run, code: String) -> Result<(), PageError> {
+async fn exchange_code(app: &App, run: &mut Run, code: String) {
     let mut step =
         Step::new("Exchange the code", "The app shows the code and the verifier, and gets tokens.");
     let form = vec![
@@ -116,36 +120,32 @@ async fn exchange_code(app: &App, run: &mut Run, code: String) -> Result<(), Pag
         ("redirect_uri", playground::redirect_uri(app)),
         ("code_verifier", run.verifier.clone()),
     ];
-    let answer = exchange::post(app, run, (TOKEN, &mut step), form).await?;
+    let answer = exchange::post(app, run, (TOKEN, &mut step), form).await;
     keep_tokens(run, step, &answer);
-    Ok(())
 }
 
-async fn refresh(app: &App, run: &mut Run, mut step: Step, token: String) -> Result<(), PageError> {
+async fn refresh(app: &App, run: &mut Run, mut step: Step, token: String) {
     let form = vec![("grant_type", "refresh_token".to_owned()), ("refresh_token", token)];
-    let answer = exchange::post(app, run, (TOKEN, &mut step), form).await?;
+    let answer = exchange::post(app, run, (TOKEN, &mut step), form).await;
     keep_tokens(run, step, &answer);
-    Ok(())
 }
 
-pub async fn client_credentials(app: &App, run: &mut Run) -> Result<(), PageError> {
+pub async fn client_credentials(app: &App, run: &mut Run) {
     let mut step = Step::new("Ask for a token", "The app proves who it is, and gets a token for itself.");
     let form = vec![("grant_type", "client_credentials".to_owned())];
-    let answer = exchange::post(app, run, (TOKEN, &mut step), form).await?;
+    let answer = exchange::post(app, run, (TOKEN, &mut step), form).await;
     keep_tokens(run, step, &answer);
-    Ok(())
 }
 
-async fn call(app: &App, run: &mut Run) -> Result<(), PageError> {
+async fn call(app: &App, run: &mut Run) {
     let mut step = Step::new("Call the API", "The access token opens it, as far as its scopes go.");
     let token = run.access_token.clone().unwrap_or_default();
-    exchange::get(app, &token, ("/v1/auth/test", &mut step)).await?;
+    exchange::get(app, &token, ("/v1/auth/test", &mut step)).await;
     run.push(step);
-    Ok(())
 }
 
 /// Introspection looks at the access token; revoking the refresh token ends all of the grant (RFC 7009 §2.1).
-async fn about_token(app: &App, run: &mut Run, path: &'static str) -> Result<(), PageError> {
+async fn about_token(app: &App, run: &mut Run, path: &'static str) {
     let access_token = run.access_token.clone().unwrap_or_default();
     let (title, explanation, token) = if path == "/oauth/revoke" {
         let token = run.refresh_tokens.last().cloned().unwrap_or(access_token);
@@ -154,9 +154,8 @@ async fn about_token(app: &App, run: &mut Run, path: &'static str) -> Result<(),
         ("Introspect", "What the server knows of the access token (RFC 7662).", access_token)
     };
     let mut step = Step::new(title, explanation);
-    exchange::post(app, run, (path, &mut step), vec![("token", token)]).await?;
+    exchange::post(app, run, (path, &mut step), vec![("token", token)]).await;
     run.push(step);
-    Ok(())
 }
 
 fn keep_tokens(run: &mut Run, mut step: Step, answer: &Value) {

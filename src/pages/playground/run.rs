@@ -2,28 +2,36 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::TimeDelta;
 use serde::Deserialize;
 use serde::Serialize;
-use tower_sessions::Session;
+use serde_json::Value;
 use url::form_urlencoded;
 
 use crate::app::App;
+use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::base::secret::sha256;
+use crate::clients::client::Client;
+use crate::gate::session;
 use crate::pages::error::PageError;
 use crate::pages::playground;
 use crate::pages::playground::wire::Step;
+use crate::pages::settings::visitor::Visitor;
 use crate::scopes::Scopes;
 
 /// Under which name a run lies in the session.
 const RUN: &str = "playground";
 /// So that a session does not grow without end.
 const MAX_STEPS: usize = 40;
+/// A client's secret and its tokens lie here no longer than somebody looks at them.
+const LIFETIME: TimeDelta = TimeDelta::hours(1);
 
 #[derive(Serialize, Deserialize)]
 pub struct Run {
+    started_at: Timestamp,
     pub client_id: String,
-    /// Empty for a public client.
+    /// Empty for a public client, and as soon as nothing can be asked with it any more.
     pub client_secret: String,
     pub is_confidential: bool,
     pub scope: String,
@@ -39,12 +47,25 @@ pub struct Run {
 }
 
 impl Run {
-    pub fn new(client_id: &str, client_secret: &str, is_confidential: bool, scopes: &Scopes) -> Self {
+    /// A person's request through `client`, whose secret is needed if it is confidential.
+    pub fn new(client: &Client, client_secret: &str, scopes: &Scopes, now: Timestamp) -> Self {
+        let is_confidential = client.registration.is_confidential;
+        let client_secret = if is_confidential { client_secret } else { "" };
         Self {
-            client_id: client_id.to_owned(),
-            client_secret: client_secret.to_owned(),
             is_confidential,
             scope: scopes.to_string(),
+            ..Self::of_itself(&client.id.to_string(), client_secret, now)
+        }
+    }
+
+    /// A request of a confidential client for itself.
+    pub fn of_itself(client_id: &str, client_secret: &str, now: Timestamp) -> Self {
+        Self {
+            started_at: now,
+            client_id: client_id.to_owned(),
+            client_secret: client_secret.to_owned(),
+            is_confidential: true,
+            scope: String::new(),
             // RFC 7636 §4.1 asks for 43 characters at least.
             verifier: Secret::generate("", 64).expose().to_owned(),
             state: Secret::generate("", 24).expose().to_owned(),
@@ -124,18 +145,40 @@ impl Run {
         self.steps.push(step);
     }
 
-    pub async fn load(session: &Session) -> Result<Option<Self>, PageError> {
-        Ok(session.get(RUN).await?)
+    /// `None` if there is none, it has ended, or was not sealed for this sign-in.
+    pub async fn load(app: &App, visitor: &Visitor) -> Result<Option<Self>, PageError> {
+        let Some(found) = session::read::<Value>(&visitor.session, RUN).await? else { return Ok(None) };
+        let run = found.as_str().and_then(|text| Self::open(app, visitor, text));
+        let run = run.filter(|run| app.clock.now() - run.started_at <= LIFETIME);
+        if run.is_none() {
+            Self::forget(visitor).await?;
+        }
+        Ok(run)
     }
 
-    pub async fn save(&self, session: &Session) -> Result<(), PageError> {
-        Ok(session.insert(RUN, self).await?)
+    fn open(app: &App, visitor: &Visitor, text: &str) -> Option<Self> {
+        let json = app.secret.open(&context(visitor), &URL_SAFE_NO_PAD.decode(text).ok()?)?;
+        serde_json::from_slice(&json).ok()
     }
 
-    pub async fn forget(session: &Session) -> Result<(), PageError> {
-        session.remove_value(RUN).await?;
+    /// Sealed: the database must not hold what opens something.
+    pub async fn save(&self, app: &App, visitor: &Visitor) -> Result<(), PageError> {
+        let json = serde_json::to_vec(self).map_err(anyhow::Error::from)?;
+        let sealed = app.secret.seal(&context(visitor), &json)?;
+        visitor.keep(RUN, URL_SAFE_NO_PAD.encode(sealed)).await
+    }
+
+    pub async fn forget(visitor: &Visitor) -> Result<(), PageError> {
+        if session::read::<Value>(&visitor.session, RUN).await?.is_some() {
+            visitor.session.remove_value(RUN).await?;
+        }
         Ok(())
     }
+}
+
+/// A run opens in the session only for which it was sealed.
+fn context(visitor: &Visitor) -> String {
+    format!("playground {}", visitor.signed_in.sign_in.session_id)
 }
 
 fn meaning(parameter: &str) -> &'static str {

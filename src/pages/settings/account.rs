@@ -44,6 +44,7 @@ pub struct Account {
     memberships: Vec<Membership>,
     current_password: Field,
     new_password: Field,
+    /// This one first, then the one seen last.
     sessions: Vec<SessionRow>,
 }
 
@@ -75,7 +76,8 @@ async fn page(
     let now = app.clock.now();
     let this = visitor.signed_in.sign_in.session_id;
     let mut db = app.db.acquire().await?;
-    let sessions = browser_session::list(&mut db, visitor.user().id, now).await?;
+    let mut sessions = browser_session::list(&mut db, visitor.user().id, now).await?;
+    sessions.sort_by_key(|session| session.id != this);
     let mut memberships = Vec::new();
     for organization in &visitor.signed_in.organizations {
         let role = member::find_role(&mut db, organization.id, visitor.user().id).await?;

@@ -171,13 +171,16 @@ pub async fn create(
     let now = app.clock.now();
     let expires_in = posted.one("expires_in")?;
     let expires_at = credential::expiry(expires_in, now)?;
-    let asked = Scopes::from_names(posted.all("scope")).unwrap_or_default().only_in(app.config.scopes.all());
+    let (asked, problem) = match asked_scopes(&app, &posted) {
+        Ok(scopes) => (scopes, None),
+        Err((known, problem)) => (known, Some(problem)),
+    };
     let typed = posted.one("label")?;
     let label = match credential::label(typed) {
-        Ok(label) if !asked.is_empty() => label,
+        Ok(label) if problem.is_none() => label,
         judged => {
             let form = KeyForm {
-                problem: asked.is_empty().then(|| "Tick at least one scope.".to_owned()),
+                problem,
                 label: Field { value: typed.to_owned(), problem: judged.err() },
                 scopes: scopes(&app, |name| asked.contains(name)),
                 expiries: credential::expiries(expires_in),
@@ -199,6 +202,19 @@ pub async fn create(
     Ok(shown(&app, &visitor, format!("The key “{label}” is ready"), String::new(), &secret)
         .await?
         .into_response())
+}
+
+/// What was ticked; or what of it can be kept, and what is wrong with the rest.
+fn asked_scopes(app: &App, posted: &Form) -> Result<Scopes, (Scopes, String)> {
+    let Ok(asked) = Scopes::from_names(posted.all("scope")) else {
+        return Err((Scopes::default(), "One of the scopes cannot be the name of a scope.".to_owned()));
+    };
+    let known = app.config.scopes.all();
+    match asked.without(known).iter().next() {
+        Some(unknown) => Err((asked.only_in(known), format!("There is no scope “{unknown}” here."))),
+        None if asked.is_empty() => Err((asked, "Tick at least one scope.".to_owned())),
+        None => Ok(asked),
+    }
 }
 
 async fn shown(

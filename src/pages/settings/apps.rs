@@ -12,8 +12,6 @@ use crate::app::scope_catalog::ScopeCatalog;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ClientId;
 use crate::grants::grant;
-use crate::grants::grant::GrantSummary;
-use crate::grants::grant::Whose;
 use crate::pages::error::PageError;
 use crate::pages::form::Form;
 use crate::pages::page::Page;
@@ -25,9 +23,6 @@ use crate::pages::settings::Frame;
 use crate::pages::settings::confirm::Confirm;
 use crate::pages::settings::visitor::Visitor;
 use crate::pages::words;
-
-/// More than anybody connects by hand.
-const LIMIT: i64 = 1000;
 
 /// As its revocation is remembered.
 const TAKEN_BACK: &str = "taken back by the person";
@@ -57,72 +52,52 @@ struct Access {
 
 pub async fn list(State(app): State<App>, visitor: Visitor) -> Result<Page<Apps>, PageError> {
     let now = app.clock.now();
-    let grants = find(&app, &visitor, now).await?;
+    let found = find(&app, &visitor, now).await?;
     let page = Apps {
         frame: visitor.frame(APPS).await?,
         issuer_host: app.config.links.host().to_owned(),
-        connected: by_app(&grants, &app.config.scopes, now),
+        connected: by_app(found, &app.config.scopes, now),
     };
     Ok(visitor.page(&app, page))
 }
 
-async fn find(app: &App, visitor: &Visitor, now: Timestamp) -> Result<Vec<GrantSummary>, PageError> {
+async fn find(app: &App, visitor: &Visitor, now: Timestamp) -> Result<Vec<grant::ConnectedApp>, PageError> {
     let mut db = app.db.acquire().await?;
-    Ok(grant::list(&mut db, Whose::Person(visitor.user().id), (None, LIMIT), now).await?)
+    Ok(grant::list_apps(&mut db, visitor.user().id, now).await?)
 }
 
-/// An app connected on three devices has three grants, but is one app to the person.
-fn by_app(grants: &[GrantSummary], catalog: &ScopeCatalog, now: Timestamp) -> Vec<ConnectedApp> {
-    let mut groups: Vec<Vec<&GrantSummary>> = Vec::new();
-    for grant in grants {
-        match groups.iter_mut().find(|group| group[0].client_id == grant.client_id) {
-            Some(group) => group.push(grant),
-            None => groups.push(vec![grant]),
+/// One entry for each app, with what it may do in each organization.
+fn by_app(found: Vec<grant::ConnectedApp>, catalog: &ScopeCatalog, now: Timestamp) -> Vec<ConnectedApp> {
+    let mut apps: Vec<ConnectedApp> = Vec::new();
+    for row in found {
+        let id = row.client_id.to_string();
+        let access = access(&row, catalog, now);
+        match apps.iter_mut().find(|app| app.id == id) {
+            Some(app) => app.accesses.push(access),
+            None => apps.push(ConnectedApp { id, face: face(row), accesses: vec![access] }),
         }
     }
-    groups.into_iter().map(|group| connected_app(&group, catalog, now)).collect()
+    apps
 }
 
-fn connected_app(grants: &[&GrantSummary], catalog: &ScopeCatalog, now: Timestamp) -> ConnectedApp {
-    let newest = grants[0];
-    let mut organizations: Vec<Vec<&GrantSummary>> = Vec::new();
-    for grant in grants {
-        match organizations.iter_mut().find(|group| group[0].organization_id == grant.organization_id) {
-            Some(group) => group.push(grant),
-            None => organizations.push(vec![grant]),
-        }
-    }
-    ConnectedApp {
-        id: newest.client_id.to_string(),
-        face: AppFace {
-            name: newest.client_name.clone(),
-            initials: words::initials(&newest.client_name),
-            logo: newest.client_logo_url.clone(),
-            publisher: newest.publisher.clone(),
-            is_reviewed: newest.is_reviewed,
-        },
-        accesses: organizations.into_iter().map(|group| access(&group, catalog, now)).collect(),
+fn face(row: grant::ConnectedApp) -> AppFace {
+    AppFace {
+        initials: words::initials(&row.client_name),
+        name: row.client_name,
+        logo: row.client_logo_url,
+        publisher: row.publisher,
+        is_reviewed: row.is_reviewed,
     }
 }
 
-fn access(grants: &[&GrantSummary], catalog: &ScopeCatalog, now: Timestamp) -> Access {
-    let newest = grants[0];
-    let has = |name: &str| grants.iter().any(|grant| grant.scopes.contains(name));
-    let mut resources: Vec<String> = grants.iter().flat_map(|grant| grant.resources.clone()).collect();
-    resources.sort();
-    resources.dedup();
-    let last_use = grants.iter().filter_map(|grant| grant.last_used_at).max();
+fn access(row: &grant::ConnectedApp, catalog: &ScopeCatalog, now: Timestamp) -> Access {
+    let entries = catalog.entries().iter().filter(|entry| row.scopes.contains(&entry.name));
     Access {
-        organization: newest.organization_name.clone(),
-        scopes: catalog
-            .entries()
-            .iter()
-            .filter(|entry| has(&entry.name))
-            .map(|entry| entry.sentence.clone())
-            .collect(),
-        resources,
-        granted: words::moment(newest.created_at, now),
-        last_use: last_use.map(|at| words::moment(at, now)),
+        organization: row.organization_name.clone(),
+        scopes: entries.map(|entry| entry.sentence.clone()).collect(),
+        resources: row.resources.clone(),
+        granted: words::moment(row.first_granted_at, now),
+        last_use: row.last_used_at.map(|at| words::moment(at, now)),
     }
 }
 
@@ -165,7 +140,7 @@ pub async fn remove(
 async fn find_connected(app: &App, visitor: &Visitor, id: &str) -> Result<(ClientId, String), PageError> {
     let gone = || PageError::not_found().way_on(APPS, "Connected apps");
     let id = ClientId::from_str(id).map_err(|_| gone())?;
-    let grants = find(app, visitor, app.clock.now()).await?;
-    let grant = grants.into_iter().find(|grant| grant.client_id == id).ok_or_else(gone)?;
-    Ok((id, grant.client_name))
+    let found = find(app, visitor, app.clock.now()).await?;
+    let row = found.into_iter().find(|row| row.client_id == id).ok_or_else(gone)?;
+    Ok((id, row.client_name))
 }

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 
+use crate::api_keys::key;
 use crate::api_keys::key::MAX_LABEL_LENGTH;
 use crate::base::clock::Timestamp;
 use crate::pages::error::PageError;
@@ -32,8 +33,7 @@ pub fn expiry(chosen: &str, now: Timestamp) -> Result<Option<Timestamp>, PageErr
 
 /// A label as it is kept, or what is wrong with it.
 pub fn label(text: &str) -> Result<&str, String> {
-    let label = text.trim();
-    let is_good =
-        (1..=MAX_LABEL_LENGTH).contains(&label.chars().count()) && !label.chars().any(char::is_control);
-    if is_good { Ok(label) } else { Err(format!("A label has 1 to {MAX_LABEL_LENGTH} characters.")) }
+    key::parse_label(text).ok_or_else(|| {
+        format!("A label has 1 to {MAX_LABEL_LENGTH} characters, and none that cannot be seen.")
+    })
 }

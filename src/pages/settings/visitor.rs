@@ -10,6 +10,7 @@ use tower_sessions::Session;
 use crate::accounts::user::User;
 use crate::app::App;
 use crate::gate::csrf::Csrf;
+use crate::gate::session;
 use crate::gate::session::SignedIn;
 use crate::organizations::member;
 use crate::organizations::member::Role;
@@ -58,13 +59,28 @@ impl Visitor {
             organization: self.organization().name.clone(),
             email: self.user().email.clone(),
             csrf: self.csrf.token(),
-            notice: self.session.remove(NOTICE).await?,
+            notice: self.take_notice().await?,
         })
     }
 
-    /// Leaves words for the next page that this person sees.
+    /// A page without a notice leaves the session alone: a write would put back what another request is changing.
+    async fn take_notice(&self) -> Result<Option<String>, PageError> {
+        let notice = session::read(&self.session, NOTICE).await?;
+        if notice.is_some() {
+            self.session.remove_value(NOTICE).await?;
+        }
+        Ok(notice)
+    }
+
+    /// Leaves words on what was just done for the next page that this person sees.
     pub async fn notify(&self, words: impl Into<String>) -> Result<(), PageError> {
-        Ok(self.session.insert(NOTICE, words.into()).await?)
+        self.keep(NOTICE, words.into()).await.map_err(PageError::although_done)
+    }
+
+    /// Saved at once: what fails after the handler could not be told on a page.
+    pub async fn keep(&self, name: &str, value: String) -> Result<(), PageError> {
+        self.session.insert(name, value).await?;
+        Ok(self.session.save().await?)
     }
 
     pub fn page<T>(&self, app: &App, template: T) -> Page<T> {
@@ -83,7 +99,7 @@ impl FromRequestParts<App> for Visitor {
         let signed_in = <SignedIn as FromRequestParts<App>>::from_request_parts(parts, app)
             .await
             .map_err(IntoResponse::into_response)?;
-        let Ok(csrf) = Csrf::from_request_parts(parts, app).await;
+        let csrf = Csrf::of(parts, app).await.map_err(|error| PageError::from(error).into_response())?;
         let Some(session) = parts.extensions.get::<Session>().cloned() else {
             return Err(PageError::internal(anyhow::anyhow!("no session layer")).into_response());
         };

@@ -1,1 +1,16 @@
+mod sessions;
+mod sign_in;
+mod sign_up;
 
+mod settings_account;
+mod settings_api;
+mod settings_apps;
+mod settings_developer;
+mod visitors;
+
+mod csrf;
+mod errors;
+mod escaping;
+mod headers;
+mod hostile_forms;
+mod playground;

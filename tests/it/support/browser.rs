@@ -31,6 +31,12 @@ impl Browser {
         Answer::of(self.http.get(self.absolute(path))).await
     }
 
+    /// The CSRF token that a page has for this browser.
+    pub async fn csrf(&self, page: &str) -> String {
+        let page = self.get(page).await;
+        field_of(&page, "csrf").unwrap_or_else(|| panic!("no form on a page with status {}", page.status))
+    }
+
     /// Posts fields as they are, without the page that they belong to.
     pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         Answer::of(self.http.post(self.absolute(path)).form(fields)).await
@@ -58,18 +64,24 @@ impl Browser {
         assert_eq!(answer.status, 303, "{}", answer.text);
     }
 
+    /// A request with this browser's cookies, to be given whatever it lacks.
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method.parse().unwrap(), self.absolute(path))
+    }
+
     fn absolute(&self, path: &str) -> String {
         if path.starts_with('/') { format!("{}{path}", self.url) } else { path.to_owned() }
     }
 }
 
-/// The form of a page that is posted to a path beginning with `action`.
+/// The form of a page that is posted to `action`, with whatever query, and below whatever path the issuer has.
 pub fn form_of(page: &Answer, action: &str) -> PageForm {
     let forms = page.text.split("<form").skip(1).map(|rest| rest.split("</form>").next().unwrap_or(rest));
     for form in forms {
         let head = form.split('>').next().unwrap_or_default();
         let target = attributes(head).remove("action").unwrap_or_default();
-        if !target.starts_with(action) {
+        let is_meant = target.split('?').next().is_some_and(|path| path.ends_with(action));
+        if !is_meant {
             continue;
         }
         let inputs = form.split('<').filter(|tag| tag.starts_with("input") || tag.starts_with("button"));
@@ -88,6 +100,15 @@ pub fn form_of(page: &Answer, action: &str) -> PageForm {
         return PageForm { action: target, fields };
     }
     panic!("no form for {action} on a page with status {}: {}", page.status, page.text);
+}
+
+/// The value of the first input with this name or this id.
+pub fn field_of(page: &Answer, name: &str) -> Option<String> {
+    let inputs = page.text.split('<').filter(|tag| tag.starts_with("input"));
+    let mut inputs = inputs.map(|tag| attributes(tag.split('>').next().unwrap_or_default()));
+    let mut found =
+        inputs.find(|input| ["name", "id"].iter().any(|key| input.get(*key).is_some_and(|n| n == name)))?;
+    found.remove("value")
 }
 
 /// Good enough for our own templates: every value is in double quotes.
@@ -114,11 +135,11 @@ fn attributes(tag: &str) -> HashMap<String, String> {
     found
 }
 
+/// The ampersand last, or `&#38;#34;` would be undone twice.
 fn unescape(text: &str) -> String {
-    text.replace("&#38;", "&")
-        .replace("&amp;", "&")
-        .replace("&#34;", "\"")
+    text.replace("&#34;", "\"")
         .replace("&#39;", "'")
         .replace("&#60;", "<")
         .replace("&#62;", ">")
+        .replace("&#38;", "&")
 }

@@ -5,6 +5,7 @@ mod browser;
 mod database;
 mod oauth_client;
 mod people;
+mod raw;
 
 use std::net::SocketAddr;
 
@@ -33,12 +34,14 @@ use tokio::net::TcpListener;
 pub use answer::Answer;
 pub use browser::Browser;
 pub use browser::PageForm;
+pub use browser::field_of;
 pub use browser::form_of;
 pub use database::TestDatabase;
 pub use oauth_client::CALLBACK;
 pub use oauth_client::OAuthClient;
 pub use oauth_client::Pkce;
 pub use people::Session;
+pub use raw::RawConnection;
 
 /// Of everybody in a test.
 pub const PASSWORD: &str = "correct horse battery";

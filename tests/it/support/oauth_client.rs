@@ -94,12 +94,17 @@ impl OAuthClient {
 
     /// Posts a form, and says who it is from: by Basic with a secret, by `client_id` without one.
     pub async fn post(&self, server: &TestServer, path: &str, form: &[(&str, &str)]) -> Answer {
+        Answer::of(self.request(server, path, form)).await
+    }
+
+    /// What [`Self::post`] sends, not sent yet.
+    pub fn request(&self, server: &TestServer, path: &str, form: &[(&str, &str)]) -> reqwest::RequestBuilder {
         let request = server.request("POST", path);
         if let Some(secret) = &self.secret {
-            return Answer::of(request.basic_auth(&self.id, Some(secret)).form(form)).await;
+            return request.basic_auth(&self.id, Some(secret)).form(form);
         }
         let mut form = form.to_vec();
         form.push(("client_id", &self.id));
-        Answer::of(request.form(&form)).await
+        request.form(&form)
     }
 }

@@ -1,0 +1,233 @@
+//! `/.well-known/…` (RFC 8414, RFC 9728), and what scripts of other origins may read.
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::support::Answer;
+use crate::support::TestServer;
+
+const SERVER: &str = "/.well-known/oauth-authorization-server";
+const OPENID: &str = "/.well-known/openid-configuration";
+const RESOURCE: &str = "/.well-known/oauth-protected-resource";
+
+/// Every URL of this server that a document names.
+pub fn own_urls(document: &Value, issuer: &str) -> Vec<String> {
+    match document {
+        Value::String(text) if text.starts_with(issuer) => vec![text.clone()],
+        Value::Array(items) => items.iter().flat_map(|item| own_urls(item, issuer)).collect(),
+        Value::Object(fields) => fields.values().flat_map(|field| own_urls(field, issuer)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn the_server_says_what_it_can_do() {
+    let server = TestServer::start().await;
+    let issuer = server.issuer();
+
+    let answer = server.get(SERVER).await;
+
+    assert_eq!(
+        answer.json,
+        json!({
+            "issuer": issuer,
+            "authorization_endpoint": format!("{issuer}/oauth/authorize"),
+            "token_endpoint": format!("{issuer}/oauth/token"),
+            "jwks_uri": format!("{issuer}/oauth/jwks"),
+            "revocation_endpoint": format!("{issuer}/oauth/revoke"),
+            "introspection_endpoint": format!("{issuer}/oauth/introspect"),
+            "scopes_supported": ["read", "write", "delete", "admin"],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+            "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+            "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": true,
+            "prompt_values_supported": ["none", "login", "consent"],
+            "request_parameter_supported": false,
+            "request_uri_parameter_supported": false,
+            "subject_types_supported": ["public"],
+            "ui_locales_supported": ["en"],
+            "service_documentation": format!("{issuer}/errors"),
+        })
+    );
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+}
+
+#[tokio::test]
+async fn the_openid_alias_says_the_same() {
+    let server = TestServer::start().await;
+
+    let (document, alias) = (server.get(SERVER).await, server.get(OPENID).await);
+
+    assert_eq!((alias.status, alias.json), (200, document.json));
+}
+
+#[tokio::test]
+async fn the_built_in_api_says_who_issues_its_tokens() {
+    let server = TestServer::start().await;
+    let issuer = server.issuer();
+
+    let answer = server.get(RESOURCE).await;
+
+    assert_eq!(
+        answer.json,
+        json!({
+            "resource": issuer,
+            "authorization_servers": [issuer],
+            "jwks_uri": format!("{issuer}/oauth/jwks"),
+            "scopes_supported": ["read", "write", "delete", "admin"],
+            "bearer_methods_supported": ["header"],
+            "resource_name": "127.0.0.1",
+            "resource_documentation": format!("{issuer}/errors"),
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_scope_of_the_deployment_is_listed() {
+    let server = TestServer::start_with(|settings| {
+        settings.scopes.insert("contacts:read".to_owned(), "See your contacts".to_owned());
+    })
+    .await;
+
+    let answer = server.get(SERVER).await;
+
+    assert_eq!(answer.json["scopes_supported"], json!(["read", "write", "delete", "admin", "contacts:read"]));
+}
+
+#[tokio::test]
+async fn every_url_in_the_metadata_answers() {
+    let server = TestServer::start().await;
+
+    for path in [SERVER, RESOURCE] {
+        let urls = own_urls(&server.get(path).await.json, server.issuer());
+        assert!(urls.len() >= 3, "{urls:?}");
+        for url in urls {
+            let answer = server.get(url.strip_prefix(server.issuer()).unwrap()).await;
+
+            assert_ne!(answer.status, 404, "{url}");
+            assert!(answer.status < 500, "{url}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_in_the_metadata_depends_on_the_request() {
+    let server = TestServer::start().await;
+
+    for path in [SERVER, OPENID, RESOURCE] {
+        let expected = server.get(path).await.text;
+        let request = server
+            .request("GET", path)
+            .header("host", "evil.example")
+            .header("x-forwarded-host", "evil.example")
+            .header("x-forwarded-proto", "https")
+            .header("x-forwarded-port", "444")
+            .header("x-forwarded-prefix", "/evil")
+            .header("x-forwarded-for", "203.0.113.9")
+            .header("forwarded", "host=evil.example;proto=https")
+            .header("x-original-host", "evil.example");
+        let answer = Answer::of(request).await;
+
+        assert_eq!((answer.status, answer.text), (200, expected), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn no_answer_repeats_the_host_of_the_request() {
+    let server = TestServer::start().await;
+
+    for (method, path) in [
+        ("GET", "/oauth/authorize"),
+        ("GET", "/oauth/authorize?client_id=x"),
+        ("POST", "/oauth/authorize"),
+        ("POST", "/oauth/token"),
+        ("POST", "/oauth/revoke"),
+        ("POST", "/oauth/introspect"),
+        ("GET", "/v1/auth/test"),
+    ] {
+        let request = server
+            .request(method, path)
+            .header("host", "evil.example")
+            .header("x-forwarded-host", "evil.example")
+            .header("content-type", "application/x-www-form-urlencoded");
+        let answer = Answer::of(request.body("a=1")).await;
+
+        assert!(!answer.text.contains("evil.example"), "{path}: {}", answer.text);
+        assert!(!format!("{:?}", answer.headers).contains("evil.example"), "{path}: {:?}", answer.headers);
+    }
+}
+
+#[tokio::test]
+async fn scripts_of_any_origin_may_call_what_serves_clients() {
+    let server = TestServer::start().await;
+
+    for (method, path) in [
+        ("GET", SERVER),
+        ("GET", OPENID),
+        ("GET", RESOURCE),
+        ("GET", "/oauth/jwks"),
+        ("POST", "/oauth/token"),
+        ("POST", "/oauth/revoke"),
+    ] {
+        let request = server
+            .request("OPTIONS", path)
+            .header("origin", "https://spa.example")
+            .header("access-control-request-method", method)
+            .header("access-control-request-headers", "authorization,content-type,mcp-protocol-version");
+        let answer = Answer::of(request).await;
+
+        assert!(matches!(answer.status, 200 | 204), "{path}: {}", answer.status);
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{path}");
+        assert_eq!(answer.header("access-control-allow-credentials"), None, "{path}");
+        let listed = |header, name: &str| {
+            let names = answer.header(header).unwrap_or_default().split(',').map(str::trim);
+            names.into_iter().any(|found| found.eq_ignore_ascii_case(name))
+        };
+        assert!(listed("access-control-allow-methods", method), "{path}: {:?}", answer.headers);
+        for name in ["authorization", "content-type", "MCP-Protocol-Version"] {
+            assert!(listed("access-control-allow-headers", name), "{path}: {:?}", answer.headers);
+        }
+    }
+}
+
+#[tokio::test]
+async fn scripts_of_any_origin_can_read_the_metadata() {
+    let server = TestServer::start().await;
+
+    for path in [SERVER, OPENID, RESOURCE, "/oauth/jwks"] {
+        let request = server.request("GET", path).header("origin", "https://spa.example");
+        let answer = Answer::of(request.header("mcp-protocol-version", "2025-06-18")).await;
+
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{path}");
+        assert_eq!(answer.header("access-control-allow-credentials"), None, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_metadata_can_only_be_read() {
+    let server = TestServer::start().await;
+
+    for path in [SERVER, OPENID, RESOURCE, "/oauth/jwks"] {
+        assert_eq!(Answer::of(server.request("HEAD", path)).await.status, 200, "{path}");
+        for method in ["POST", "PUT", "DELETE"] {
+            let answer = Answer::of(server.request(method, path)).await;
+
+            assert_eq!((answer.status, answer.header("allow")), (405, Some("GET,HEAD")), "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_is_not_known_is_pointed_to_the_metadata() {
+    let server = TestServer::start().await;
+
+    let answer = server.get("/v1/auth/test").await;
+
+    let expected = format!("Bearer resource_metadata=\"{}{RESOURCE}\"", server.issuer());
+    assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some(expected.as_str())));
+}
