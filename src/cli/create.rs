@@ -219,6 +219,7 @@ impl CreateApikey {
             let mut tx = database.pool.begin().await?;
             let organization = find_organization(&mut tx, &self.organization).await?;
             let scopes = parse_scopes(&self.scope)?;
+            ensure!(!scopes.is_empty(), "a key has at least one scope");
             if let Some(unknown) = scopes.without(config.scopes.all()).iter().next() {
                 bail!("there is no scope {unknown:?}");
             }

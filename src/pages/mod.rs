@@ -1,7 +1,7 @@
 //! The face for people: HTML, without a line of script.
 //!
-//! A page's template struct stands above its handler and holds what is ready to show. [`Page`] is the only way
-//! from a template to an answer, [`form::Form`] the only way in for what is posted, and [`security_headers`]
+//! A page's template struct stands above its handler and holds what is ready to show. [`page::Page`] is the only way
+//! from a template to an answer, [`form::Form`] the only way in for what is posted, and [`headers::security_headers`]
 //! goes around all of it.
 
 pub mod assets;

@@ -7,6 +7,8 @@ mod api;
 mod cli;
 mod house_rules;
 mod oauth;
+mod outage;
 mod pages;
 mod readme;
+mod server;
 mod support;

@@ -79,8 +79,10 @@ pub struct ErrorCode {
     entry: &'static Entry,
 }
 
+/// In whatever case: the session API says its codes in capitals.
 pub async fn get(Path(code): Path<String>) -> Result<Page<ErrorCode>, PageError> {
-    let entry = FAMILIES.iter().flat_map(|family| family.errors).find(|entry| entry.code == code);
+    let entry =
+        FAMILIES.iter().flat_map(|family| family.errors).find(|entry| entry.code.eq_ignore_ascii_case(&code));
     let not_found = || PageError::not_found().way_on("/errors", "All error codes");
     Ok(Page::new(ErrorCode { entry: entry.ok_or_else(not_found)? }))
 }

@@ -49,7 +49,7 @@ async fn a_code_that_differs_in_one_character_is_unknown() {
     let pkce = Pkce::default();
     let code = scene.code(&pkce).await;
 
-    for tampered in tampered(&code, "") {
+    for tampered in tampered(&code) {
         let answer = scene.exchange(&tampered, &pkce).await;
 
         assert_refused(&answer, 400, "invalid_grant");

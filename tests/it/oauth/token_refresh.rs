@@ -165,7 +165,7 @@ async fn a_refresh_token_that_differs_in_one_character_is_unknown() {
     let scene = Scene::new().await;
     let tokens = scene.tokens().await;
 
-    for tampered in tampered(&tokens.refresh, "") {
+    for tampered in tampered(&tokens.refresh) {
         let answer = scene.refresh(&tampered).await;
 
         assert_refused(&answer, 400, "invalid_grant");
@@ -217,19 +217,18 @@ async fn a_failed_client_authentication_does_not_consume_the_refresh_token() {
 }
 
 #[tokio::test]
-async fn an_access_token_that_differs_in_one_character_is_not_accepted() {
+async fn a_tampered_access_token_is_not_accepted() {
     let scene = Scene::new().await;
     let access_token = scene.tokens().await.access;
-    let signature = access_token.rfind('.').unwrap() + 1;
+    let unsigned = access_token[..=access_token.rfind('.').unwrap()].to_owned();
 
-    // The last character of a signature in base64url carries bits that mean nothing; all others count.
-    for tampered in tampered(&access_token[..access_token.len() - 1], "") {
-        let tampered = format!("{tampered}{}", &access_token[access_token.len() - 1..]);
+    // Header, claims and signature. The very last character carries bits that mean nothing.
+    let last = access_token.len() - 1;
+    let places = tampered(&access_token[..last]).step_by(7);
+    for tampered in places.map(|text| format!("{text}{}", &access_token[last..])).chain([unsigned]) {
         let answer = scene.server.get_as(&tampered, "/v1/auth/test").await;
 
         assert_eq!(answer.status, 401, "{tampered}: {}", answer.text);
     }
-    let unsigned = scene.server.get_as(&access_token[..signature], "/v1/auth/test").await;
-    assert_eq!(unsigned.status, 401);
     assert!(scene.is_accepted(&access_token).await);
 }

@@ -96,9 +96,8 @@ async fn a_form_without_our_token_changes_nothing() {
         for token in
             [None, Some(""), Some("x"), Some(&elsewhere), Some(&signed_out), Some(&tampered), Some("%00")]
         {
-            let mut fields = fields.clone();
             let token = token.map(|token: &str| ("csrf", token));
-            let mut sent: Vec<(&str, &str)> = fields.drain(..).collect();
+            let mut sent: Vec<(&str, &str)> = fields.clone();
             sent.extend(token);
             let answer = setting.browser.post(path, &sent).await;
 

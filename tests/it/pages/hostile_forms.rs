@@ -83,7 +83,7 @@ async fn a_hostile_form_is_refused_with_a_page() {
 
             let what = format!("{path} {body:.100}: {} {}", answer.status, answer.text);
             assert!((300..500).contains(&answer.status) || answer.status == 200, "{what}");
-            assert!(!(answer.status == 303 && answer.location().contains("\n")), "{what}");
+            assert!(!(answer.status == 303 && answer.location().contains('\n')), "{what}");
             if path == "/logout" && answer.status == 303 {
                 browser.sign_in(&ada.email, crate::support::PASSWORD).await;
             }

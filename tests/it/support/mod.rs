@@ -5,6 +5,7 @@ mod browser;
 mod database;
 mod oauth_client;
 mod people;
+mod program;
 mod raw;
 
 use std::net::SocketAddr;
@@ -41,6 +42,10 @@ pub use oauth_client::CALLBACK;
 pub use oauth_client::OAuthClient;
 pub use oauth_client::Pkce;
 pub use people::Session;
+pub use program::Folder;
+pub use program::Outcome;
+pub use program::Program;
+pub use program::Running;
 pub use raw::RawConnection;
 
 /// Of everybody in a test.

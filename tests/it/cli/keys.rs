@@ -1,0 +1,122 @@
+//! `countersign keys list|rotate|revoke`
+
+use crate::support::Answer;
+use crate::support::Folder;
+use crate::support::Program;
+use crate::support::Running;
+use crate::support::TestDatabase;
+
+/// A server in its own process: keys are made by the clock of the machine, not by that of a test.
+struct Beside {
+    program: Program,
+    url: String,
+    // In the order in which they have to go.
+    _server: Running,
+    _database: TestDatabase,
+    _folder: Folder,
+}
+
+/// The ids of the keys in a list whose line has all of `words`.
+fn ids(list: &str, words: &[&str]) -> Vec<String> {
+    let lines = list.lines().filter(|line| words.iter().all(|word| line.contains(word)));
+    lines.map(|line| line.split_whitespace().nth(1).unwrap().to_owned()).collect()
+}
+
+async fn start() -> Beside {
+    let (folder, database) = (Folder::new(), TestDatabase::create().await);
+    let program = Program::beside(&database, &folder);
+    let mut server = program.clone().with("COUNTERSIGN_LISTEN", "127.0.0.1:0").serve(&["serve"]);
+    let url = server.url().await;
+    Beside { program, url, _server: server, _database: database, _folder: folder }
+}
+
+async fn published(beside: &Beside) -> Vec<String> {
+    let jwks = Answer::of(reqwest::Client::new().get(format!("{}/oauth/jwks", beside.url))).await;
+    let keys = jwks.json["keys"].as_array().unwrap().iter();
+    keys.map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn run(program: &Program, arguments: &[&str]) -> String {
+    let outcome = program.run(arguments).await;
+    assert_eq!(outcome.code, Some(0), "{arguments:?}: {outcome:?}");
+    outcome.stdout
+}
+
+#[tokio::test]
+async fn a_list_tells_what_each_key_is_doing() {
+    let beside = start().await;
+
+    let list = run(&beside.program, &["keys", "list"]).await;
+
+    assert_eq!(ids(&list, &["signing", "ES256", "signs"]), published(&beside).await);
+    assert_eq!(ids(&list, &["token", "derives"]).len(), 1);
+    assert_eq!(list.lines().count(), 2, "{list}");
+}
+
+#[tokio::test]
+async fn a_rotated_signing_key_is_announced_before_it_signs() {
+    let beside = start().await;
+    let before = ids(&run(&beside.program, &["keys", "list"]).await, &["signing"]);
+
+    run(&beside.program, &["keys", "rotate"]).await;
+
+    let list = run(&beside.program, &["keys", "list"]).await;
+    let announced = ids(&list, &["signing", "announced"]);
+    assert_eq!(announced.len(), 1, "{list}");
+    assert_ne!(announced, before);
+    assert_eq!(ids(&list, &["signing"]).len(), 2, "{list}");
+}
+
+#[tokio::test]
+async fn a_rotated_token_key_derives_and_the_old_one_verifies() {
+    let beside = start().await;
+    let before = ids(&run(&beside.program, &["keys", "list"]).await, &["token", "derives"]);
+
+    run(&beside.program, &["keys", "rotate", "--token"]).await;
+
+    let list = run(&beside.program, &["keys", "list"]).await;
+    assert_eq!(ids(&list, &["token", "verifies"]), before);
+    assert_eq!(ids(&list, &["token", "derives"]).len(), 1);
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_said_to_be_and_another_takes_its_place() {
+    let beside = start().await;
+    let list = run(&beside.program, &["keys", "list"]).await;
+    let (signing, token) = (ids(&list, &["signing"]).remove(0), ids(&list, &["token"]).remove(0));
+
+    run(&beside.program, &["keys", "revoke", &signing]).await;
+    run(&beside.program, &["keys", "revoke", &token]).await;
+
+    let list = run(&beside.program, &["keys", "list"]).await;
+    assert_eq!(ids(&list, &["signing", "revoked"]), [signing]);
+    assert_eq!(ids(&list, &["token", "revoked"]), [token]);
+    assert_eq!(ids(&list, &["signing", "signs"]).len(), 1, "{list}");
+    assert_eq!(ids(&list, &["token", "derives"]).len(), 1, "{list}");
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_there_cannot_be_revoked() {
+    let beside = start().await;
+    let before = run(&beside.program, &["keys", "list"]).await;
+
+    for id in ["nothing", "99", "-1", "99999999999", ""] {
+        let outcome = beside.program.run(&["keys", "revoke", "--", id]).await;
+        assert_eq!(outcome.code, Some(1), "{id}: {outcome:?}");
+    }
+    assert_eq!(run(&beside.program, &["keys", "list"]).await, before);
+}
+
+#[tokio::test]
+async fn with_another_secret_no_key_is_made() {
+    let beside = start().await;
+    let before = run(&beside.program, &["keys", "list"]).await;
+    let stranger =
+        beside.program.clone().with("COUNTERSIGN_SECRET", "another secret that is long enough, too");
+
+    for arguments in [&["keys", "rotate"][..], &["keys", "rotate", "--now"], &["keys", "rotate", "--token"]] {
+        let outcome = stranger.run(arguments).await;
+        assert_eq!(outcome.code, Some(1), "{arguments:?}: {outcome:?}");
+    }
+    assert_eq!(run(&beside.program, &["keys", "list"]).await, before);
+}

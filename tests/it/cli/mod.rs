@@ -1,0 +1,7 @@
+//! The command line, run as an operator runs it.
+
+mod calls;
+mod config;
+mod create;
+mod doctor;
+mod keys;

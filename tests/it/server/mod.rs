@@ -1,0 +1,5 @@
+//! The server as a process: how it starts, what it says, and how it ends; and what every answer of it has.
+
+mod log;
+mod process;
+mod requests;
