@@ -73,11 +73,15 @@ pub fn come_back(app: &App, run: &mut Run, parameters: &[(String, String)]) {
     if is_ours {
         run.code = find("code").map(str::to_owned);
         run.is_waiting = false;
-        if run.code.is_none() {
-            run.client_secret.clear();
-        }
     }
     run.push(step);
+    forget_secret_if_over(run);
+}
+
+fn forget_secret_if_over(run: &mut Run) {
+    if !run.is_waiting && actions(run).is_empty() {
+        run.client_secret.clear();
+    }
 }
 
 /// Does what a button stands for.
@@ -135,6 +139,7 @@ pub async fn client_credentials(app: &App, run: &mut Run) {
     let form = vec![("grant_type", "client_credentials".to_owned())];
     let answer = exchange::post(app, run, (TOKEN, &mut step), form).await;
     keep_tokens(run, step, &answer);
+    forget_secret_if_over(run);
 }
 
 async fn call(app: &App, run: &mut Run) {
