@@ -57,7 +57,7 @@ pub struct BrowserSession {
 pub async fn list(db: &mut PgConnection, user: UserId, now: Timestamp) -> sqlx::Result<Vec<BrowserSession>> {
     let rows = sqlx::query!(
         r#"
-        select id as "id: BrowserSessionId", data -> 'sign_in' as "sign_in!: Json<SignIn>", last_seen_at
+        select id as "id: BrowserSessionId", data -> 'sign_in' as "sign_in!: Json<serde_json::Value>", last_seen_at
           from browser_sessions
          where user_id = $1
            and expires_at > $2
@@ -68,10 +68,11 @@ pub async fn list(db: &mut PgConnection, user: UserId, now: Timestamp) -> sqlx::
     )
     .fetch_all(db)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| BrowserSession { id: row.id, sign_in: row.sign_in.0, last_seen_at: row.last_seen_at })
-        .collect())
+    // What another release wrote, and this one cannot read, is no session here either.
+    let session = |(id, sign_in, last_seen_at): (BrowserSessionId, serde_json::Value, Timestamp)| {
+        SignIn::deserialize(sign_in).ok().map(|sign_in| BrowserSession { id, sign_in, last_seen_at })
+    };
+    Ok(rows.into_iter().filter_map(|row| session((row.id, row.sign_in.0, row.last_seen_at))).collect())
 }
 
 /// `false` if the person has no such session.

@@ -13,6 +13,7 @@ use crate::gate::csrf::Csrf;
 use crate::gate::session;
 use crate::gate::session::SignedIn;
 use crate::grants::grant::EarlierConsent;
+use crate::organizations::member::Role;
 use crate::organizations::organization::Organization;
 use crate::pages::page::Page;
 use crate::pages::parts::AppFace;
@@ -65,6 +66,8 @@ struct Earlier {
 pub struct Asked<'a> {
     pub client: &'a Client,
     pub signed_in: &'a SignedIn,
+    /// In each of the person's organizations.
+    pub roles: &'a [Role],
     pub scopes: &'a Scopes,
     pub resources: &'a [String],
     pub redirect_uri: &'a str,
@@ -93,7 +96,7 @@ pub fn page(app: &App, csrf: &Csrf, asked: Asked<'_>) -> Page<Consent> {
         issuer_host: app.config.links.host().to_owned(),
         email: asked.signed_in.user.email.clone(),
         switch_account_url: session::sign_in_url(&asked.action),
-        organizations: organizations(asked.signed_in),
+        organizations: organizations(&asked),
         groups: groups(app, &asked),
         resources: asked.resources.to_vec(),
         destination: destination(asked.redirect_uri),
@@ -107,14 +110,24 @@ pub fn page(app: &App, csrf: &Csrf, asked: Asked<'_>) -> Page<Consent> {
     Page::with_form(consent, csrf, app).form_target(redirect_uri::csp_source(asked.redirect_uri))
 }
 
-fn organizations(signed_in: &SignedIn) -> Vec<Choice> {
-    let choice = |(index, organization): (usize, &Organization)| Choice {
+/// With the person's role, where there are several to choose from.
+fn organizations(asked: &Asked<'_>) -> Vec<Choice> {
+    let organizations = &asked.signed_in.organizations;
+    let choice = |(index, (organization, role)): (usize, (&Organization, &Role))| Choice {
         value: organization.id.to_string(),
-        label: organization.name.clone(),
-        hint: "",
+        label: if organizations.len() == 1 {
+            organization.name.clone()
+        } else {
+            format!("{} ({role})", organization.name)
+        },
+        hint: if role.may_give(asked.scopes) == *asked.scopes {
+            ""
+        } else {
+            "As a member you cannot give full control here."
+        },
         is_checked: index == 0,
     };
-    signed_in.organizations.iter().enumerate().map(choice).collect()
+    organizations.iter().zip(asked.roles).enumerate().map(choice).collect()
 }
 
 /// In the catalogue's order, each group where its first scope stands. A title over a single line would only

@@ -37,6 +37,7 @@ use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
 use crate::organizations::member;
+use crate::organizations::member::Role;
 use crate::organizations::organization::Organization;
 use crate::pages::authorize_error::AuthorizeError;
 use crate::pages::authorize_error::Mismatch;
@@ -175,7 +176,8 @@ async fn ask(app: &App, parts: &mut Parts, query: &str) -> Result<Response, Stop
     let now = *now;
     let mut db = app.db.acquire().await.map_err(Stop::from_sqlx)?;
     let consents = consents(&mut db, request, signed_in, now).await?;
-    let offered = offered(&mut db, &asked).await?;
+    let roles = roles(&mut db, signed_in).await?;
+    let offered = offered(request, &roles)?;
     let must_ask = request.prompts.contains(&Prompt::Consent);
     let covering = consents.iter().find(|(_, earlier)| {
         earlier.iter().any(|consent| consent.covers(&request.scopes, &request.resources))
@@ -191,6 +193,7 @@ async fn ask(app: &App, parts: &mut Parts, query: &str) -> Result<Response, Stop
     let asked = consent::Asked {
         client: &request.client,
         signed_in,
+        roles: &roles,
         scopes: &offered,
         resources: &request.resources,
         redirect_uri: &request.redirect_uri,
@@ -228,14 +231,22 @@ async fn decide(app: &App, parts: &mut Parts, query: &str, form: &Params) -> Res
     grant_to(app, &mut db, &asked, organization, &scopes).await
 }
 
-/// What of the request the person may give at all: nobody can let an app do what they may not do themselves.
-async fn offered(db: &mut PgConnection, Asked { request, signed_in, .. }: &Asked) -> Result<Scopes, Stop> {
+/// In each of the person's organizations. Whoever was removed between two queries is seen through when the
+/// grant is written.
+async fn roles(db: &mut PgConnection, signed_in: &SignedIn) -> Result<Vec<Role>, Stop> {
+    let mut roles = Vec::new();
     for organization in &signed_in.organizations {
         let role =
             member::find_role(db, organization.id, signed_in.user.id).await.map_err(Stop::from_sqlx)?;
-        if role.is_some_and(|role| role.may_give(&request.scopes) == request.scopes) {
-            return Ok(request.scopes.clone());
-        }
+        roles.push(role.unwrap_or(Role::Member));
+    }
+    Ok(roles)
+}
+
+/// What of the request the person may give at all: nobody can let an app do what they may not do themselves.
+fn offered(request: &AuthorizeRequest, roles: &[Role]) -> Result<Scopes, Stop> {
+    if roles.iter().any(|role| role.may_give(&request.scopes) == request.scopes) {
+        return Ok(request.scopes.clone());
     }
     let offered = request.scopes.without_admin();
     if offered.is_empty() {
