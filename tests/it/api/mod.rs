@@ -8,6 +8,7 @@ mod insecure;
 mod rate_limit;
 mod refusals;
 
+mod api_key_rotation;
 mod api_keys;
 mod auth_test;
 mod clients;

@@ -1,5 +1,10 @@
 //! `/api/auth`: register, sign in, who am I, sign out.
 
+use argon2::Algorithm;
+use argon2::Argon2;
+use argon2::Params;
+use argon2::Version;
+use argon2::password_hash::PasswordHasher;
 use chrono::TimeDelta;
 use serde_json::Value;
 use serde_json::json;
@@ -262,4 +267,22 @@ async fn signing_out_leaves_the_persons_other_sessions() {
 
     assert_eq!(server.get_as(&desk.access_token, "/api/auth/me").await.status, 200);
     assert_eq!(server.refresh_session(&desk.refresh_token).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_password_stored_with_weaker_parameters_is_stored_anew_at_sign_in() {
+    let server = TestServer::start().await;
+    let ada = server.user("ada").await;
+    let weaker = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8 * 1024, 1, 1, None).unwrap());
+    let stored = weaker.hash_password(PASSWORD.as_bytes()).unwrap().to_string();
+    sqlx::query("update users set password_hash = $1").bind(stored).execute(&server.app.db).await.unwrap();
+    let login = json!({ "email": ada.email, "password": PASSWORD });
+    let sign_in = || Answer::of(server.request("POST", "/api/auth/login").json(&login));
+
+    assert_eq!(sign_in().await.status, 200);
+
+    let stored: String =
+        sqlx::query_scalar("select password_hash from users").fetch_one(&server.app.db).await.unwrap();
+    assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+    assert_eq!(sign_in().await.status, 200);
 }

@@ -42,7 +42,6 @@ impl Caller {
 }
 
 /// A whole flow, in a browser and without one; everything that must not be read in a log.
-#[expect(clippy::too_many_lines, reason = "one story, told in one go")]
 async fn walk(url: &str) -> Vec<(&'static str, String)> {
     let caller = Caller::new(url);
     let mut secrets =
@@ -77,34 +76,37 @@ async fn walk(url: &str) -> Vec<(&'static str, String)> {
     caller.get("/v1/auth/test", &key).await;
     caller.get(&format!("/v1/auth/test?api_key={key}"), "").await;
 
+    secrets.extend(exchange(&caller, &browser, &client).await);
+    secrets.extend([("a client secret", client.secret.unwrap()), ("a key", key[11..].to_owned())]);
+    secrets
+}
+
+/// The code, what is bought with it, and its replay.
+async fn exchange(caller: &Caller, browser: &Browser, client: &OAuthClient) -> [(&'static str, String); 4] {
     let pkce = Pkce::default();
     let consent = browser.get(&client.authorize_path(&pkce, &[])).await;
     let approved = browser.send(&form_of(&consent, "/oauth/authorize"), &[("decision", "approve")]).await;
     let code = approved.location_params().remove("code").unwrap();
-    let exchange = [
+    let form = [
         ("grant_type", "authorization_code"),
         ("code", code.as_str()),
         ("redirect_uri", CALLBACK),
         ("code_verifier", pkce.verifier.as_str()),
     ];
-    let tokens = caller.post_form(&client, "/oauth/token", &exchange).await;
+    let tokens = caller.post_form(client, "/oauth/token", &form).await;
     let (access, refresh) = (tokens.field("access_token"), tokens.field("refresh_token"));
     caller.get("/v1/auth/test", &access).await;
-    caller.post_form(&client, "/oauth/introspect", &[("token", &access)]).await;
-    caller
-        .post_form(&client, "/oauth/token", &[("grant_type", "refresh_token"), ("refresh_token", &refresh)])
-        .await;
-    let replayed = caller.post_form(&client, "/oauth/token", &exchange).await;
-    assert_eq!(replayed.error(), "invalid_grant");
-    secrets.extend([
-        ("a client secret", client.secret.unwrap()),
-        ("a key", key[11..].to_owned()),
+    caller.post_form(client, "/oauth/introspect", &[("token", &access)]).await;
+    let refreshing = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
+    caller.post_form(client, "/oauth/token", &refreshing).await;
+    assert_eq!(caller.post_form(client, "/oauth/token", &form).await.error(), "invalid_grant");
+    let signature = access.rsplit('.').next().unwrap().to_owned();
+    [
         ("a code", code),
         ("a verifier", pkce.verifier),
-        ("an access token", access.rsplit('.').next().unwrap().to_owned()),
+        ("an access token", signature),
         ("a refresh token", refresh),
-    ]);
-    secrets
+    ]
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ pub struct Outcome {
     pub stderr: String,
 }
 
-/// A run that goes on; killed when dropped.
+/// A run that goes on; stopped when dropped.
 pub struct Running {
     child: Child,
     folder: PathBuf,
@@ -108,7 +108,7 @@ impl Program {
 
     /// Starts the server; it need not answer yet.
     pub fn serve(&self, arguments: &[&str]) -> Running {
-        let number = (0..10_000).find(|number| !self.folder.join(format!("{number}.out")).exists()).unwrap();
+        let number = (0..10).find(|number| !self.folder.join(format!("{number}.out")).exists()).unwrap();
         let file = |end: &str| std::fs::File::create(self.folder.join(format!("{number}.{end}"))).unwrap();
         let mut command = self.command(arguments);
         let child = command.stdin(Stdio::null()).stdout(file("out")).stderr(file("err")).spawn().unwrap();
@@ -182,6 +182,14 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // Asked first, so that its own PostgreSQL is gone when its folder goes.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.signal("TERM");
+        }
+        let deadline = Instant::now() + START_WITHIN;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
