@@ -2,22 +2,42 @@ create table plans (
     name                text primary key,
     requests_per_hour   integer not null check (requests_per_hour > 0),
     requests_per_minute integer not null check (requests_per_minute > 0),
-    has_oauth_apps      boolean not null
+    has_oauth_apps      boolean not null,
+    has_ip_allowlist    boolean not null
 );
-insert into plans (name, requests_per_hour, requests_per_minute, has_oauth_apps)
-values ('free', 100, 10, false),
-       ('starter', 500, 50, false),
-       ('standard', 2000, 100, false),
-       ('pro', 10000, 500, true);
+insert into plans (name, requests_per_hour, requests_per_minute, has_oauth_apps, has_ip_allowlist)
+values ('free', 100, 10, false, false),
+       ('starter', 500, 50, false, false),
+       ('standard', 2000, 100, false, false),
+       ('pro', 10000, 500, true, true);
 
 create table organizations (
-    id            uuid primary key,
-    number        bigint not null unique generated always as identity, -- `company.id` of the session API
-    name          text not null,
-    plan          text not null references plans (name),
-    credits_cents bigint not null,
-    created_at    timestamptz not null
+    id                    uuid primary key,
+    number                bigint not null unique generated always as identity, -- `company.id` of the session API
+    name                  text not null,
+    plan                  text not null references plans (name),
+    requests_per_hour     integer check (requests_per_hour > 0),   -- instead of the plan's
+    requests_per_minute   integer check (requests_per_minute > 0), -- instead of the plan's
+    credits_cents         bigint not null check (credits_cents >= 0),
+    credits_exhausted_at  timestamptz,                     -- the first debit since the last grant that left or found too little
+    ip_allowlist          cidr[] not null default '{}',
+    ip_allowlist_enabled  boolean not null default false,
+    is_operator           boolean not null default false,  -- of the company that runs the server: its admins may move everybody's credits
+    suspended_at          timestamptz,
+    created_at            timestamptz not null
 );
+
+-- Every change of an organization's credits.
+create table credit_entries (
+    id              uuid primary key,
+    organization_id uuid not null references organizations on delete cascade,
+    amount_cents    bigint not null,                 -- negative: a debit
+    balance_cents   bigint not null,                 -- afterwards
+    reason          text not null,
+    created_by      text not null,                   -- who, as the audit log names them
+    created_at      timestamptz not null
+);
+create index credit_entries_organization_id_idx on credit_entries (organization_id, id);
 
 create table members (
     organization_id uuid not null references organizations on delete cascade,
@@ -27,6 +47,20 @@ create table members (
     primary key (organization_id, user_id)
 );
 create index members_user_id_idx on members (user_id);
+create unique index members_owner_key on members (organization_id) where role = 'owner';
+
+-- Gone when it is accepted or withdrawn.
+create table invitations (
+    id              uuid primary key,
+    organization_id uuid not null references organizations on delete cascade,
+    email           text not null,                   -- as typed
+    role            text not null check (role in ('admin', 'member')),
+    token_hash      bytea not null unique,           -- SHA-256 of what the link in the mail holds
+    invited_by      uuid references users on delete set null,
+    created_at      timestamptz not null,
+    expires_at      timestamptz not null
+);
+create unique index invitations_email_key on invitations (organization_id, lower(email));
 
 -- Sessions of the session API. The refresh token is derived from a row and its generation, never stored.
 create table sessions (

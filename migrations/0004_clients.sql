@@ -17,6 +17,7 @@ create table clients (
     refresh_token_max_seconds     integer not null,
     retry_window_seconds          integer not null check (retry_window_seconds between 0 and 1800),
     created_at                    timestamptz not null,
+    last_used_at                  timestamptz,                   -- to within a few seconds
     disabled_at                   timestamptz
 );
 create index clients_organization_id_idx on clients (organization_id);
@@ -28,6 +29,6 @@ create table client_secrets (
     label        text not null,
     created_at   timestamptz not null,
     expires_at   timestamptz,
-    last_used_at timestamptz                          -- to within a minute
+    last_used_at timestamptz                          -- to within a few seconds
 );
 create index client_secrets_client_id_idx on client_secrets (client_id);

@@ -7,10 +7,11 @@ create table api_keys (
     previous_until       timestamptz,                 -- until when that one still works
     label                text not null,
     scopes               text[] not null,
+    ip_allowlist         cidr[] not null default '{}', -- empty: from anywhere
     created_by           uuid references users on delete set null,
     created_at           timestamptz not null,
     expires_at           timestamptz,
-    last_used_at         timestamptz,                 -- to within a minute
+    last_used_at         timestamptz,                 -- to within a few seconds
     last_used_from       text,                        -- address
     revoked_at           timestamptz
 );

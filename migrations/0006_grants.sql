@@ -14,7 +14,7 @@ create table grants (
     token_key          smallint not null references token_keys, -- which key derives that token
     rotated_at         timestamptz not null,          -- when that token was issued
     created_at         timestamptz not null,
-    last_used_at       timestamptz,
+    last_used_at       timestamptz,                   -- to within a few seconds
     expires_at         timestamptz not null,          -- the latest end, however often it is refreshed
     revoked_at         timestamptz,
     revoked_because    text

@@ -12,6 +12,8 @@
 //! - [`clients`] registered applications; [`api_keys`] static keys
 //! - [`organizations`] the tenants, their plans, members and sessions
 //! - [`accounts`] people and how they prove who they are
+//! - [`audit`] who changed what: the audit log, and what webhooks tell of it
+//! - [`webhooks`] events, written with the change and delivered later
 //! - [`scopes`] what a credential may do; [`signing`] the server's own keys
 //! - [`base`] clock, ids, secrets, database
 //!
@@ -40,6 +42,10 @@ pub mod clients;
 pub mod organizations;
 
 pub mod accounts;
+
+pub mod audit;
+
+pub mod webhooks;
 
 pub mod scopes;
 pub mod signing;

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use anyhow::bail;
 use anyhow::ensure;
+use axum::http::HeaderName;
 use chrono::TimeDelta;
 use ipnet::IpNet;
 use jsonwebtoken::Algorithm;
@@ -39,6 +39,24 @@ settings! {
     trusted_proxies: Vec<IpNet> = Vec::new(),
     /// Whether the credential API answers over plain HTTP to others than this machine.
     insecure_http: bool = false,
+    /// Certificate chain, a PEM file, to speak TLS without a proxy in front. With `tls_key`.
+    tls_certificate: Option<String> = None,
+    /// Private key of the certificate, a PEM file.
+    tls_key: Option<String> = None,
+    /// Address and port of the metrics (Prometheus). Empty: none.
+    metrics_listen: String = "127.0.0.1:9464".to_owned(),
+    /// Redis or Valkey, as `redis://host:6379`, in which all nodes count rate limits together. `REDIS_URL` is read, too. Unset: each node for itself.
+    redis_url: Option<Secret> = None,
+    /// SMTP server for mail, as `smtps://user:password@host` or `smtp://host:25`. Unset: mail is written to the log.
+    smtp_url: Option<Secret> = None,
+    /// Sender of mail, as in `Acme <no-reply@acme.example>`.
+    mail_from: String = "Countersign <no-reply@localhost>".to_owned(),
+    /// Header that carries the hexadecimal HMAC-SHA256 of a webhook's body.
+    webhook_signature_header: String = "X-Countersign-Signature".to_owned(),
+    /// Whether requests of this server, such as webhooks, may go to loopback and private addresses. For development.
+    outgoing_to_private: bool = false,
+    /// For how many days the access log is kept.
+    access_log_days: i64 = 30,
     /// Resources (RFC 8707) that clients may ask tokens for, besides this server's own API.
     resources: Vec<String> = Vec::new(),
     /// Scopes of your own, each with the sentence that the consent page shows.
@@ -89,6 +107,10 @@ impl Settings {
         {
             settings.database_url = Some(Secret::new(url.as_str()));
         }
+        if let Some((_, url)) = environment.iter().find(|(name, url)| name == "REDIS_URL" && !url.is_empty())
+        {
+            settings.redis_url = Some(Secret::new(url.as_str()));
+        }
         settings::read_environment(environment.into_iter(), Self::KEYS, |name, text| {
             settings.set_text(name, text)
         })?;
@@ -121,6 +143,15 @@ pub struct Config {
     pub secret: Option<Secret>,
     pub trusted_proxies: Vec<IpNet>,
     pub insecure_http: bool,
+    /// Certificate chain and private key.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    pub metrics_listen: Option<String>,
+    pub redis_url: Option<Secret>,
+    pub smtp_url: Option<Secret>,
+    pub mail_from: String,
+    pub webhook_signature_header: HeaderName,
+    pub outgoing_to_private: bool,
+    pub access_log_retention: TimeDelta,
     pub resources: Vec<String>,
     pub scopes: ScopeCatalog,
     pub api_key_prefix: String,
@@ -141,32 +172,7 @@ impl TryFrom<Settings> for Config {
 
     fn try_from(settings: Settings) -> anyhow::Result<Self> {
         let links = Links::new(&settings.issuer).context("issuer")?;
-        if let Some(secret) = &settings.secret {
-            ensure!(
-                secret.expose().len() >= server_secret::MIN_LENGTH,
-                "secret must have {} characters or more",
-                server_secret::MIN_LENGTH
-            );
-        }
-        for resource in &settings.resources {
-            check_resource(resource)?;
-        }
-        let prefix = &settings.api_key_prefix;
-        ensure!(
-            (1..=16).contains(&prefix.len())
-                && prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'),
-            "api_key_prefix must be 1 to 16 letters, digits and underscores"
-        );
-        ensure!(
-            jwt::ALGORITHMS.contains(&settings.signing_algorithm.as_str()),
-            "signing_algorithm must be one of {}",
-            jwt::ALGORITHMS.join(", ")
-        );
-        let log_as_json = match settings.log_format.as_str() {
-            "text" => false,
-            "json" => true,
-            other => bail!("log_format must be text or json, not {other:?}"),
-        };
+        check(&settings)?;
         let on_this_machine = links.is_loopback();
         let has_own_database = settings.database_url.is_none();
         Ok(Self {
@@ -175,13 +181,21 @@ impl TryFrom<Settings> for Config {
             listen: settings.listen,
             data_dir: PathBuf::from(settings.data_dir),
             database_url: settings.database_url,
-            database_connections: u32::try_from(settings.database_connections)
-                .ok()
-                .filter(|count| (1..=1000).contains(count))
-                .context("database_connections must be 1 to 1000")?,
+            database_connections: u32::try_from(settings.database_connections)?,
             secret: settings.secret,
             trusted_proxies: settings.trusted_proxies,
             insecure_http: settings.insecure_http,
+            tls: settings.tls_certificate.map(PathBuf::from).zip(settings.tls_key.map(PathBuf::from)),
+            metrics_listen: Some(settings.metrics_listen).filter(|listen| !listen.is_empty()),
+            redis_url: settings.redis_url,
+            smtp_url: settings.smtp_url,
+            mail_from: settings.mail_from,
+            webhook_signature_header: settings
+                .webhook_signature_header
+                .parse()
+                .context("webhook_signature_header is no name of a header")?,
+            outgoing_to_private: settings.outgoing_to_private,
+            access_log_retention: TimeDelta::days(settings.access_log_days),
             resources: settings.resources,
             scopes: ScopeCatalog::new(&settings.scopes)?,
             api_key_prefix: settings.api_key_prefix,
@@ -192,10 +206,46 @@ impl TryFrom<Settings> for Config {
             playground: settings.playground.unwrap_or(on_this_machine),
             demo: settings.demo.unwrap_or(has_own_database),
             log: settings.log,
-            log_as_json,
+            log_as_json: settings.log_format == "json",
             shutdown: TimeDelta::seconds(settings.shutdown_seconds.clamp(0, 3600)),
         })
     }
+}
+
+/// That each value is one that its key may have; values that are read into another type are checked there.
+fn check(settings: &Settings) -> anyhow::Result<()> {
+    if let Some(secret) = &settings.secret {
+        ensure!(
+            secret.expose().len() >= server_secret::MIN_LENGTH,
+            "secret must have {} characters or more",
+            server_secret::MIN_LENGTH
+        );
+    }
+    for resource in &settings.resources {
+        check_resource(resource)?;
+    }
+    let prefix = &settings.api_key_prefix;
+    ensure!(
+        (1..=16).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'),
+        "api_key_prefix must be 1 to 16 letters, digits and underscores"
+    );
+    ensure!(
+        jwt::ALGORITHMS.contains(&settings.signing_algorithm.as_str()),
+        "signing_algorithm must be one of {}",
+        jwt::ALGORITHMS.join(", ")
+    );
+    ensure!(
+        ["text", "json"].contains(&settings.log_format.as_str()),
+        "log_format must be text or json, not {:?}",
+        settings.log_format
+    );
+    ensure!(
+        settings.tls_certificate.is_some() == settings.tls_key.is_some(),
+        "tls_certificate and tls_key go together"
+    );
+    ensure!((1..=1000).contains(&settings.database_connections), "database_connections must be 1 to 1000");
+    ensure!((1..=3650).contains(&settings.access_log_days), "access_log_days must be 1 to 3650");
+    Ok(())
 }
 
 /// RFC 8707 §2: an absolute URI without fragment.

@@ -112,6 +112,28 @@ id!(
     BrowserSessionId, "bse"
 );
 id!(
+    /// Of an offer to join an organization; not what the link in the mail holds.
+    InvitationId, "inv"
+);
+id!(
+    /// Of one change of an organization's credits.
+    CreditEntryId, "cre"
+);
+id!(WebhookEndpointId, "whk");
+id!(WebhookEventId, "evt");
+id!(
+    /// One event on its way to one endpoint.
+    WebhookDeliveryId, "dlv"
+);
+id!(
+    /// Of an entry of the audit log.
+    AuditEntryId, "aud"
+);
+id!(
+    /// Of an entry of the access log.
+    AccessEntryId, "req"
+);
+id!(
     /// `jti` of an access token (RFC 9068 §2.2).
     TokenId, "tok"
 );

@@ -22,7 +22,7 @@ impl Serve {
         }
         let config = Config::try_from(settings)?;
         telemetry::init(&config.log, config.log_as_json)?;
-        run::serve(config, greet).await
+        Box::pin(run::serve(config, greet)).await
     }
 }
 

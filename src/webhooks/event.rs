@@ -1,0 +1,67 @@
+//! An event, and who is to hear of it (contract §7).
+
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::OrganizationId;
+use crate::base::ids::WebhookEventId;
+
+/// All types of events, by the names under which endpoints subscribe to them.
+pub const TYPES: [&str; 16] = [
+    "api_key.created",
+    "api_key.rotated",
+    "api_key.revoked",
+    "api_key.leaked",
+    "client.created",
+    "client.updated",
+    "client.deleted",
+    "grant.created",
+    "grant.revoked",
+    "grant.replayed",
+    "user.registered",
+    "member.added",
+    "member.removed",
+    "limit.exceeded",
+    "credits.exhausted",
+    "webhook.test",
+];
+
+/// Writes the event and its deliveries to the endpoints that want it; nothing if none does.
+///
+/// One statement, so a plain connection suffices where there is no other change.
+pub async fn emit(
+    db: &mut PgConnection,
+    organization: OrganizationId,
+    kind: &str,
+    data: &Value,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        with wanted as (
+            select id
+              from webhook_endpoints
+             where organization_id = $2
+               and disabled_at is null
+               and (events = '{}' or $3 = any(events))
+        ), event as (
+            insert into webhook_events (id, organization_id, type, data, created_at)
+            select $1, $2, $3, $4, $5
+             where exists (select from wanted)
+            returning id
+        )
+        insert into webhook_deliveries (id, event_id, endpoint_id, next_attempt_at, created_at)
+        select gen_random_uuid(), event.id, wanted.id, $5, $5
+          from event, wanted
+        "#,
+        WebhookEventId::new(now) as WebhookEventId,
+        organization as OrganizationId,
+        kind,
+        data,
+        now,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
