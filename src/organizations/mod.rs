@@ -1,6 +1,7 @@
 //! The tenants: who belongs to one, what its plan gives it, and the sessions in which its people work.
 
 pub mod idempotent_request;
+pub mod ip_allowlist;
 pub mod member;
 pub mod organization;
 pub mod plan;
