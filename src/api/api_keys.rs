@@ -24,7 +24,7 @@ use crate::api_keys::key::NewApiKey;
 use crate::app::App;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ApiKeyId;
-use crate::gate::caller::Principal;
+use crate::gate::caller::Caller;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
 use crate::gate::permission::MayAdmin;
@@ -75,26 +75,26 @@ pub struct Rotate {
 
 pub async fn list(
     State(app): State<App>,
-    MayAdmin(principal): MayAdmin,
+    MayAdmin(caller): MayAdmin,
     request: PageRequest,
 ) -> Result<Json<Page<Value>>, ApiError> {
     let mut db = app.db.acquire().await?;
-    let rows = key::list(&mut db, principal.organization.id, request.after()?, request.limit + 1).await?;
+    let rows = key::list(&mut db, caller.organization_id(), request.after()?, request.limit + 1).await?;
     let shown = |key: ApiKey| shown(&app, &key);
     Ok(Json(Page::of(rows, &request, |key| key.id.to_string(), shown)))
 }
 
 pub async fn get(
     State(app): State<App>,
-    MayAdmin(principal): MayAdmin,
+    MayAdmin(caller): MayAdmin,
     Path(id): Path<ApiKeyId>,
 ) -> Result<Json<Value>, ApiError> {
-    find(&app, &principal, id).await.map(Json)
+    find(&app, &caller, id).await.map(Json)
 }
 
 pub async fn create(
     State(app): State<App>,
-    MayAdmin(principal): MayAdmin,
+    MayAdmin(caller): MayAdmin,
     JsonBody(body): JsonBody<Create>,
 ) -> Result<impl IntoResponse, ApiError> {
     let now = app.clock.now();
@@ -102,16 +102,16 @@ pub async fn create(
     let scopes = checked_scopes(&app, &body.scopes)?;
     let expires_at = checked_expiry(body.expires_at, now)?;
     let new = NewApiKey {
-        organization: principal.organization.id,
+        organization: caller.organization_id(),
         label,
         scopes: &scopes,
-        created_by: principal.user.as_ref().map(|user| user.id),
+        created_by: caller.principal.user.as_ref().map(|user| user.id),
         expires_at,
     };
     let mut db = app.db.acquire().await?;
     let (id, secret) = key::create(&mut db, &new, &app.config.api_key_prefix, now).await?;
     drop(db);
-    let mut shown = find(&app, &principal, id).await?;
+    let mut shown = find(&app, &caller, id).await?;
     shown["key"] = secret.expose().into();
     let location = format!("/v1/api-keys/{id}");
     Ok((StatusCode::CREATED, [(header::LOCATION, location), no_store()], Json(shown)))
@@ -119,7 +119,7 @@ pub async fn create(
 
 pub async fn update(
     State(app): State<App>,
-    MayAdmin(principal): MayAdmin,
+    MayAdmin(caller): MayAdmin,
     Path(id): Path<ApiKeyId>,
     JsonBody(body): JsonBody<Update>,
 ) -> Result<Json<Value>, ApiError> {
@@ -131,16 +131,16 @@ pub async fn update(
     };
     let change = Change { label, scopes: scopes.as_ref(), expires_at };
     let mut db = app.db.acquire().await?;
-    let changed = key::update(&mut db, principal.organization.id, id, &change).await?;
+    let changed = key::update(&mut db, caller.organization_id(), id, &change).await?;
     drop(db);
-    let shown = find(&app, &principal, id).await?;
+    let shown = find(&app, &caller, id).await?;
     if changed { Ok(Json(shown)) } else { Err(revoked()) }
 }
 
 /// The old secret ends at once, or after `overlap_seconds`.
 pub async fn rotate(
     State(app): State<App>,
-    MayAdmin(principal): MayAdmin,
+    MayAdmin(caller): MayAdmin,
     Path(id): Path<ApiKeyId>,
     body: Option<JsonBody<Rotate>>,
 ) -> Result<impl IntoResponse, ApiError> {
@@ -152,22 +152,22 @@ pub async fn rotate(
                 .at("overlap_seconds")
         })?;
     let mut db = app.db.acquire().await?;
-    let key = (principal.organization.id, id);
+    let key = (caller.organization_id(), id);
     let secret = key::rotate(&mut db, key, overlap, &app.config.api_key_prefix, app.clock.now()).await?;
     drop(db);
-    let mut shown = find(&app, &principal, id).await?;
+    let mut shown = find(&app, &caller, id).await?;
     shown["key"] = secret.ok_or_else(revoked)?.expose().into();
     Ok(([no_store()], Json(shown)))
 }
 
 pub async fn delete(
     State(app): State<App>,
-    MayAdmin(principal): MayAdmin,
+    MayAdmin(caller): MayAdmin,
     Path(id): Path<ApiKeyId>,
 ) -> Result<StatusCode, ApiError> {
     let mut db = app.db.acquire().await?;
-    let revoked = key::revoke(&mut db, principal.organization.id, id, app.clock.now()).await?;
-    if revoked || key::find(&mut db, principal.organization.id, id).await?.is_some() {
+    let revoked = key::revoke(&mut db, caller.organization_id(), id, app.clock.now()).await?;
+    if revoked || key::find(&mut db, caller.organization_id(), id).await?.is_some() {
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(ApiError::not_found())
@@ -178,9 +178,9 @@ fn no_store() -> (header::HeaderName, String) {
     (header::CACHE_CONTROL, "no-store".to_owned())
 }
 
-async fn find(app: &App, principal: &Principal, id: ApiKeyId) -> Result<Value, ApiError> {
+async fn find(app: &App, caller: &Caller, id: ApiKeyId) -> Result<Value, ApiError> {
     let mut db = app.db.acquire().await?;
-    let key = key::find(&mut db, principal.organization.id, id).await?.ok_or_else(ApiError::not_found)?;
+    let key = key::find(&mut db, caller.organization_id(), id).await?.ok_or_else(ApiError::not_found)?;
     Ok(shown(app, &key))
 }
 

@@ -9,7 +9,7 @@ use crate::api::profile;
 use crate::app::App;
 use crate::gate::caller::Caller;
 
-pub async fn get(State(_app): State<App>, Caller { principal, rate }: Caller) -> Json<Value> {
+pub async fn get(State(_app): State<App>, Caller { principal, rate, .. }: Caller) -> Json<Value> {
     let window = rate.tightest();
     Json(json!({
         "authenticated": true,

@@ -24,7 +24,7 @@ use crate::clients::client::Client;
 use crate::clients::registration::Invalid;
 use crate::clients::registration::Registration;
 use crate::clients::secret;
-use crate::gate::caller::Principal;
+use crate::gate::caller::Caller;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
 use crate::gate::permission::MayAdmin;
@@ -69,12 +69,12 @@ pub struct SecretBody {
 
 pub async fn list(
     State(app): State<App>,
-    MayAdmin(principal): MayAdmin,
+    MayAdmin(caller): MayAdmin,
     request: PageRequest,
 ) -> Result<Json<Page<Value>>, ApiError> {
     let after: Option<ClientId> = request.after()?;
     let mut db = app.db.acquire().await?;
-    let mut clients = client::list(&mut db, principal.organization.id).await?;
+    let mut clients = client::list(&mut db, caller.organization_id()).await?;
     // An organization has few. The newest come first, and newer ids are greater.
     clients.retain(|client| after.is_none_or(|after| client.id.to_bytes() < after.to_bytes()));
     Ok(Json(Page::of(clients, &request, |client| client.id.to_string(), |client| shown(&client))))
@@ -82,27 +82,27 @@ pub async fn list(
 
 pub async fn get(
     State(app): State<App>,
-    MayAdmin(principal): MayAdmin,
+    MayAdmin(caller): MayAdmin,
     Path(id): Path<ClientId>,
 ) -> Result<Json<Value>, ApiError> {
-    let client = find(&app, &principal, id).await?;
+    let client = find(&app, &caller, id).await?;
     with_secrets(&app, &client).await.map(Json)
 }
 
 /// A confidential client comes with its first secret, shown here and never again.
 pub async fn create(
     State(app): State<App>,
-    MayAdmin(principal): MayAdmin,
+    MayAdmin(caller): MayAdmin,
     JsonBody(body): JsonBody<ClientBody>,
 ) -> Result<impl IntoResponse, ApiError> {
     let now = app.clock.now();
-    check_plan(&app, &principal).await?;
+    check_plan(&app, &caller).await?;
     let registration = applied(body, Registration::blank(app.config.lifetimes))?;
     registration.check(app.config.scopes.all()).map_err(|error| invalid(&error))?;
     let mut tx = app.db.begin().await?;
-    let (id, secret) = client::register(&mut tx, principal.organization.id, &registration, now).await?;
+    let (id, secret) = client::register(&mut tx, caller.organization_id(), &registration, now).await?;
     tx.commit().await?;
-    let client = find(&app, &principal, id).await?;
+    let client = find(&app, &caller, id).await?;
     let mut shown = with_secrets(&app, &client).await?;
     if let Some(secret) = secret {
         shown["client_secret"] = secret.expose().into();
@@ -114,13 +114,13 @@ pub async fn create(
 
 pub async fn update(
     State(app): State<App>,
-    MayAdmin(principal): MayAdmin,
+    MayAdmin(caller): MayAdmin,
     Path(id): Path<ClientId>,
     JsonBody(body): JsonBody<ClientBody>,
 ) -> Result<Json<Value>, ApiError> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let client = client::find_for_update(&mut tx, principal.organization.id, id, now).await?;
+    let client = client::find_for_update(&mut tx, caller.organization_id(), id, now).await?;
     let client = client.ok_or_else(ApiError::not_found)?;
     if body
         .r#type
@@ -135,20 +135,20 @@ pub async fn update(
     client::update(&mut tx, client.id, &registration).await?;
     if let Some(disabled) = disabled {
         let disabled_at = disabled.then(|| client.disabled_at.unwrap_or(now));
-        client::set_disabled(&mut tx, principal.organization.id, client.id, disabled_at).await?;
+        client::set_disabled(&mut tx, caller.organization_id(), client.id, disabled_at).await?;
     }
     tx.commit().await?;
-    let client = find(&app, &principal, id).await?;
+    let client = find(&app, &caller, id).await?;
     with_secrets(&app, &client).await.map(Json)
 }
 
 pub async fn delete(
     State(app): State<App>,
-    MayAdmin(principal): MayAdmin,
+    MayAdmin(caller): MayAdmin,
     Path(id): Path<ClientId>,
 ) -> Result<StatusCode, ApiError> {
     let mut db = app.db.acquire().await?;
-    if client::delete(&mut db, principal.organization.id, id).await? {
+    if client::delete(&mut db, caller.organization_id(), id).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(ApiError::not_found())
@@ -156,12 +156,12 @@ pub async fn delete(
 
 pub async fn create_secret(
     State(app): State<App>,
-    MayAdmin(principal): MayAdmin,
+    MayAdmin(caller): MayAdmin,
     Path(id): Path<ClientId>,
     JsonBody(body): JsonBody<SecretBody>,
 ) -> Result<impl IntoResponse, ApiError> {
     let now = app.clock.now();
-    let client = find(&app, &principal, id).await?;
+    let client = find(&app, &caller, id).await?;
     if !client.registration.is_confidential {
         return Err(ApiErrorCode::Conflict.because("A public client has no secrets"));
     }
@@ -188,10 +188,10 @@ pub async fn create_secret(
 
 pub async fn delete_secret(
     State(app): State<App>,
-    MayAdmin(principal): MayAdmin,
+    MayAdmin(caller): MayAdmin,
     Path((id, secret_id)): Path<(ClientId, ClientSecretId)>,
 ) -> Result<StatusCode, ApiError> {
-    let client = find(&app, &principal, id).await?;
+    let client = find(&app, &caller, id).await?;
     let mut db = app.db.acquire().await?;
     if secret::delete(&mut db, client.id, secret_id).await? {
         return Ok(StatusCode::NO_CONTENT);
@@ -200,17 +200,17 @@ pub async fn delete_secret(
 }
 
 /// Of the caller's organization; one of another is as unknown as one of nobody's.
-async fn find(app: &App, principal: &Principal, id: ClientId) -> Result<Client, ApiError> {
+async fn find(app: &App, caller: &Caller, id: ClientId) -> Result<Client, ApiError> {
     let mut db = app.db.acquire().await?;
     let found = client::find(&mut db, id, app.clock.now()).await?;
     found
         .map(|found| found.client)
-        .filter(|client| client.organization_id == principal.organization.id)
+        .filter(|client| client.organization_id == caller.organization_id())
         .ok_or_else(ApiError::not_found)
 }
 
-async fn check_plan(app: &App, principal: &Principal) -> Result<(), ApiError> {
-    if principal.organization.plan.has_oauth_apps {
+async fn check_plan(app: &App, caller: &Caller) -> Result<(), ApiError> {
+    if caller.organization().plan.has_oauth_apps {
         return Ok(());
     }
     let mut db = app.db.acquire().await?;

@@ -16,13 +16,13 @@ use serde_json::json;
 use crate::api::json_body::JsonBody;
 use crate::app::App;
 use crate::base::secret::Secret;
-use crate::gate::caller;
-use crate::gate::caller::Credential;
-use crate::gate::caller::Principal;
 use crate::gate::client_address::ClientAddress;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
 use crate::gate::error::RETRY_AFTER_OUTAGE;
+use crate::gate::principal;
+use crate::gate::principal::Credential;
+use crate::gate::principal::Principal;
 use crate::gate::sign_in;
 use crate::gate::sign_in::Authenticated;
 use crate::gate::sign_in::Registered;
@@ -147,12 +147,8 @@ pub async fn refresh(
     Ok((NO_STORE, Json(json!({ "session": shown(&tokens) }))))
 }
 
-pub async fn me(
-    State(app): State<App>,
-    address: ClientAddress,
-    parts: Parts,
-) -> Result<Json<Value>, SessionError> {
-    let principal = signed_in(&app, address, &parts).await?;
+pub async fn me(State(app): State<App>, parts: Parts) -> Result<Json<Value>, SessionError> {
+    let principal = signed_in(&app, &parts).await?;
     let organization = &principal.organization;
     let user = principal.user.as_ref().ok_or_else(unauthorized)?;
     Ok(Json(json!({
@@ -171,12 +167,8 @@ pub async fn me(
     })))
 }
 
-pub async fn logout(
-    State(app): State<App>,
-    address: ClientAddress,
-    parts: Parts,
-) -> Result<StatusCode, SessionError> {
-    let principal = signed_in(&app, address, &parts).await?;
+pub async fn logout(State(app): State<App>, parts: Parts) -> Result<StatusCode, SessionError> {
+    let principal = signed_in(&app, &parts).await?;
     if let Credential::Session(id) = principal.credential {
         let mut db = app.db.acquire().await?;
         session::revoke(&mut db, id, "logout", app.clock.now()).await?;
@@ -185,9 +177,9 @@ pub async fn logout(
 }
 
 /// Only a session's own token will do: an app or a key is not the person.
-async fn signed_in(app: &App, address: ClientAddress, parts: &Parts) -> Result<Principal, ApiError> {
-    let presented = caller::presented(&parts.headers)?.ok_or_else(unauthorized)?;
-    let principal = caller::resolve(app, &presented, address, app.clock.now()).await?;
+async fn signed_in(app: &App, parts: &Parts) -> Result<Principal, ApiError> {
+    let presented = principal::presented(&parts.headers)?.ok_or_else(unauthorized)?;
+    let principal = principal::resolve(app, &presented, app.clock.now()).await?;
     let is_session = |principal: &Principal| matches!(principal.credential, Credential::Session(_));
     principal.filter(is_session).ok_or_else(unauthorized)
 }

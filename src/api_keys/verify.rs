@@ -9,53 +9,53 @@ use crate::base::ids::ApiKeyId;
 use crate::base::ids::OrganizationId;
 use crate::base::ids::UserId;
 use crate::base::secret::SecretHash;
+use crate::organizations::ip_allowlist::IpAllowlist;
+use crate::organizations::organization;
 use crate::organizations::organization::Organization;
-use crate::organizations::organization::OrganizationRow;
 use crate::scopes::Scopes;
 
 /// A use is noted no more often than this: a request should not cost a write.
 const NOTE_USES_EVERY: TimeDelta = TimeDelta::minutes(1);
 
-/// A key that may be used now.
+/// A key as whoever holds its secret finds it.
 #[derive(Debug)]
-pub struct LiveKey {
+pub struct FoundKey {
     pub id: ApiKeyId,
     pub label: String,
     pub scopes: Scopes,
+    /// Empty: from anywhere.
+    pub ip_allowlist: IpAllowlist,
     pub created_by: Option<(UserId, String)>,
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
+    /// Neither revoked nor expired.
+    pub is_live: bool,
     pub organization: Organization,
     last_used_at: Option<Timestamp>,
 }
 
-/// `None` if the key is not in force. Junk does not come this far: its checksum is wrong.
-pub async fn find_live(
+/// `None` if nobody has this key (any more). Junk does not come this far: its checksum is wrong.
+pub async fn find(
     db: &mut PgConnection,
     parts: &KeyParts<'_>,
     now: Timestamp,
-) -> sqlx::Result<Option<LiveKey>> {
+) -> sqlx::Result<Option<FoundKey>> {
     let row = sqlx::query!(
         r#"
-        select k.id as "id: ApiKeyId", k.label, k.scopes as "scopes: Scopes", k.expires_at,
-               k.created_at as key_created_at, k.last_used_at, k.secret_hash as "secret_hash: SecretHash",
+        select k.id as "id: ApiKeyId", k.organization_id as "organization_id: OrganizationId", k.label,
+               k.scopes as "scopes: Scopes", k.ip_allowlist, k.created_at, k.expires_at, k.revoked_at,
+               k.last_used_at, k.secret_hash as "secret_hash: SecretHash",
                case when k.previous_until > $2 then k.previous_secret_hash end
                    as "previous_secret_hash: SecretHash",
-               u.id as "user_id?: UserId", u.email as "email?",
-               o.id as "organization_id: OrganizationId", o.number, o.name, o.plan, p.requests_per_hour,
-               p.requests_per_minute, p.has_oauth_apps, o.credits_cents, o.created_at
+               u.id as "user_id?: UserId", u.email as "email?"
           from api_keys k
-          join organizations o on o.id = k.organization_id
-          join plans p on p.name = o.plan
           left join users u on u.id = k.created_by
          where k.public_id = $1
-           and k.revoked_at is null
-           and (k.expires_at is null or k.expires_at > $2)
         "#,
         parts.public_id,
         now,
     )
-    .fetch_optional(db)
+    .fetch_optional(&mut *db)
     .await?;
     let Some(row) = row else { return Ok(None) };
     let presented = parts.secret_hash();
@@ -64,32 +64,25 @@ pub async fn find_live(
     if !(is_current || is_previous) {
         return Ok(None);
     }
-    Ok(Some(LiveKey {
+    let Some(organization) = organization::find(db, row.organization_id).await? else { return Ok(None) };
+    Ok(Some(FoundKey {
         id: row.id,
         label: row.label,
         scopes: row.scopes,
+        ip_allowlist: row.ip_allowlist.into(),
         created_by: row.user_id.zip(row.email),
-        created_at: row.key_created_at,
+        created_at: row.created_at,
         expires_at: row.expires_at,
+        is_live: row.revoked_at.is_none() && row.expires_at.is_none_or(|at| now < at),
         last_used_at: row.last_used_at,
-        organization: Organization::from(OrganizationRow {
-            organization_id: row.organization_id,
-            number: row.number,
-            name: row.name,
-            plan: row.plan,
-            requests_per_hour: row.requests_per_hour,
-            requests_per_minute: row.requests_per_minute,
-            has_oauth_apps: row.has_oauth_apps,
-            credits_cents: row.credits_cents,
-            created_at: row.created_at,
-        }),
+        organization,
     }))
 }
 
 /// Writes at most once a minute.
 pub async fn note_use(
     db: &mut PgConnection,
-    key: &LiveKey,
+    key: &FoundKey,
     address: &str,
     now: Timestamp,
 ) -> sqlx::Result<()> {

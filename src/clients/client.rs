@@ -222,7 +222,9 @@ pub async fn find(
                c.redirect_uris, c.scopes as "scopes: Scopes", c.default_scopes as "default_scopes: Scopes",
                c.required_scopes as "required_scopes: Scopes", c.grant_types, c.require_pkce,
                c.access_token_seconds, c.refresh_token_idle_seconds, c.refresh_token_max_seconds,
-               c.retry_window_seconds, c.created_at, c.disabled_at,
+               c.retry_window_seconds, c.created_at,
+               -- Nobody's app works while its organization is suspended.
+               least(c.disabled_at, o.suspended_at) as disabled_at,
                array(select hash from client_secrets s
                       where s.client_id = c.id and (s.expires_at is null or s.expires_at > $2)
                ) as "secret_hashes!: Vec<SecretHash>"

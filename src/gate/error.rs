@@ -35,6 +35,7 @@ pub enum ApiErrorCode {
     Unauthorized,
     PaymentRequired,
     Forbidden,
+    IpNotAllowed,
     InsecureConnection,
     NotFound,
     MethodNotAllowed,
@@ -51,7 +52,16 @@ pub enum ApiErrorCode {
     UserCreationFailed,
 }
 
+/// Why a request was refused, for the access log. In the extensions of every [`ApiError`]'s response.
+#[derive(Debug, Clone, Copy)]
+pub struct Reason(pub ApiErrorCode);
+
 impl ApiErrorCode {
+    /// The code on the wire.
+    pub const fn name(self) -> &'static str {
+        self.wire().0
+    }
+
     /// The name and the status it travels with. The only place that pairs them.
     const fn wire(self) -> (&'static str, StatusCode) {
         match self {
@@ -59,6 +69,7 @@ impl ApiErrorCode {
             Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED),
             Self::PaymentRequired => ("payment_required", StatusCode::PAYMENT_REQUIRED),
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN),
+            Self::IpNotAllowed => ("ip_not_allowed", StatusCode::FORBIDDEN),
             Self::InsecureConnection => ("insecure_connection", StatusCode::FORBIDDEN),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
             Self::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
@@ -179,6 +190,7 @@ impl IntoResponse for ApiError {
         if let Some(challenge) = self.challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
+        response.extensions_mut().insert(Reason(self.code));
         if let Some(detail) = self.detail {
             response.extensions_mut().insert(detail);
         }

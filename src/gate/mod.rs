@@ -6,6 +6,7 @@ pub mod csrf;
 pub mod error;
 pub mod idempotency;
 pub mod permission;
+pub mod principal;
 pub mod rate_limit;
 pub mod request_log;
 pub mod session;

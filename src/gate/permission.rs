@@ -6,13 +6,13 @@ use axum::http::request::Parts;
 use crate::app::App;
 use crate::gate::caller;
 use crate::gate::caller::Caller;
-use crate::gate::caller::Principal;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
+use crate::gate::principal::Principal;
 use crate::scopes::ADMIN;
 
 /// A caller with the scope `admin`.
-pub struct MayAdmin(pub Principal);
+pub struct MayAdmin(pub Caller);
 
 impl FromRequestParts<App> for MayAdmin {
     type Rejection = ApiError;
@@ -20,7 +20,7 @@ impl FromRequestParts<App> for MayAdmin {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, app).await?;
         check_scope(app, &caller.principal, ADMIN)?;
-        Ok(Self(caller.principal))
+        Ok(Self(caller))
     }
 }
 

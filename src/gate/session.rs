@@ -147,7 +147,7 @@ pub async fn begin(
         user_id: user,
         at: now,
         address: address.to_string(),
-        user_agent: user_agent.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect(),
+        user_agent: shown_user_agent(user_agent),
     };
     // What was kept for somebody else, in the same browser, is not this person's.
     session.clear().await;
@@ -156,6 +156,11 @@ pub async fn begin(
     // Here, where a failure can still be told; the layer around us has no words for it.
     session.save().await.map_err(unavailable)?;
     Ok(sign_in)
+}
+
+/// What is kept of a `User-Agent`.
+pub fn shown_user_agent(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect()
 }
 
 /// Ends the session, here and in the database.

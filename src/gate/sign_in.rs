@@ -89,7 +89,7 @@ async fn find(db: &mut PgConnection, email: &str) -> sqlx::Result<Option<(User, 
 /// What came of an attempt to sign up.
 #[derive(Debug)]
 pub enum Registered {
-    Yes(User, Organization),
+    Yes(User, Box<Organization>),
     AddressTaken,
     Invalid {
         field: RegistrationField,
@@ -153,7 +153,7 @@ pub async fn register(
     let organization = organization::find(&mut tx, id).await?;
     tx.commit().await?;
     let organization = organization.ok_or_else(|| anyhow::anyhow!("a new organization was not found"))?;
-    Ok(Registered::Yes(user, organization))
+    Ok(Registered::Yes(user, Box::new(organization)))
 }
 
 /// What a new password must be like; the text is for the person.

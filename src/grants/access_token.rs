@@ -15,8 +15,8 @@ use crate::base::ids::UserId;
 use crate::base::secret::Secret;
 use crate::clients::client::Client;
 use crate::organizations::member::Role;
+use crate::organizations::organization;
 use crate::organizations::organization::Organization;
-use crate::organizations::organization::OrganizationRow;
 use crate::scopes::Scopes;
 use crate::signing::jwt;
 use crate::signing::keyring::Keys;
@@ -114,62 +114,47 @@ pub fn read(keys: &Keys, issuer: &str, token: &str, now: Timestamp) -> Option<Cl
 /// A token that may be used now.
 #[derive(Debug)]
 pub struct LiveToken {
-    pub claims: Claims,
     pub scopes: Scopes,
     pub client_name: String,
     pub user: Option<(UserId, String)>,
     pub organization: Organization,
 }
 
-/// Whether the token still counts: its grant lives, its person still belongs to the organization, its client is
+/// The token, if it still counts: its grant lives, its person still belongs to the organization, its client is
 /// enabled, and it was not revoked alone.
 pub async fn find_live(
     db: &mut PgConnection,
-    claims: Claims,
+    claims: &Claims,
     now: Timestamp,
 ) -> sqlx::Result<Option<LiveToken>> {
     let Ok(scopes) = Scopes::parse(&claims.scope) else { return Ok(None) };
     let row = sqlx::query!(
         r#"
-        select c.name as client_name, u.id as "user_id?: UserId", u.email as "email?",
-               m.role as "role?: Role", o.id as "organization_id: OrganizationId", o.number, o.name, o.plan, p.requests_per_hour,
-               p.requests_per_minute, p.has_oauth_apps, o.credits_cents, o.created_at
+        select c.name as client_name, u.id as "user_id?: UserId", u.email as "email?", m.role as "role?: Role"
           from clients c
-          join organizations o on o.id = $2
-          join plans p on p.name = o.plan
-          left join grants g on g.id = $3 and g.client_id = c.id
+          left join grants g on g.id = $2 and g.client_id = c.id
           left join users u on u.id = g.user_id
           left join members m on m.organization_id = g.organization_id and m.user_id = g.user_id
          where c.id = $1
            and c.disabled_at is null
-           and ($3::uuid is null or (g.revoked_at is null and g.expires_at > $5 and m.role is not null))
-           and not exists (select from revoked_access_tokens r where r.jti = $4)
+           and ($2::uuid is null or (g.revoked_at is null and g.expires_at > $4 and m.role is not null))
+           and not exists (select from revoked_access_tokens r where r.jti = $3)
         "#,
         claims.client_id as ClientId,
-        claims.org as OrganizationId,
         claims.grant as Option<GrantId>,
         claims.jti as TokenId,
         now,
     )
-    .fetch_optional(db)
+    .fetch_optional(&mut *db)
     .await?;
-    Ok(row.map(|row| LiveToken {
-        claims,
+    let Some(row) = row else { return Ok(None) };
+    let Some(organization) = organization::find(db, claims.org).await? else { return Ok(None) };
+    Ok(Some(LiveToken {
         // A person who is no admin any more cannot act as one through an app.
         scopes: row.role.map_or_else(|| scopes.clone(), |role| role.may_give(&scopes)),
         client_name: row.client_name,
         user: row.user_id.zip(row.email),
-        organization: Organization::from(OrganizationRow {
-            organization_id: row.organization_id,
-            number: row.number,
-            name: row.name,
-            plan: row.plan,
-            requests_per_hour: row.requests_per_hour,
-            requests_per_minute: row.requests_per_minute,
-            has_oauth_apps: row.has_oauth_apps,
-            credits_cents: row.credits_cents,
-            created_at: row.created_at,
-        }),
+        organization,
     }))
 }
 

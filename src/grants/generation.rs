@@ -76,7 +76,7 @@ pub async fn find(
     Ok(grant.map(|grant| (grant, derived.generation)))
 }
 
-/// `None` also if the person has left the organization. Of the scopes those that the person may still give.
+/// `None` also if the person has left the organization, or it is suspended. Of the scopes those that the person may still give.
 pub async fn find_by_id(db: &mut PgConnection, id: GrantId) -> sqlx::Result<Option<PresentedGrant>> {
     sqlx::query_as!(
         PresentedGrant,
@@ -89,7 +89,9 @@ pub async fn find_by_id(db: &mut PgConnection, id: GrantId) -> sqlx::Result<Opti
                g.rotated_at, g.created_at, g.expires_at, g.revoked_at
           from grants g
           join members m on m.organization_id = g.organization_id and m.user_id = g.user_id
+          join organizations o on o.id = g.organization_id
          where g.id = $1
+           and o.suspended_at is null
         "#,
         id as GrantId,
     )

@@ -23,6 +23,7 @@ use crate::gate::client_address::ClientAddress;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
 use crate::gate::permission;
+use crate::gate::principal;
 use crate::grants::access_token;
 use crate::grants::access_token::Audience;
 use crate::grants::generation;
@@ -131,11 +132,12 @@ async fn asking_key(
         ApiErrorCode::Unauthorized.because("Invalid or missing API key").challenge(challenge)
     };
     caller::check_secure(app, address)?;
-    let presented = caller::presented(headers)?.ok_or_else(unknown)?;
-    let principal = caller::resolve(app, &presented, address, app.clock.now()).await?.ok_or_else(unknown)?;
+    let presented = principal::presented(headers)?.ok_or_else(unknown)?;
+    let principal = principal::resolve(app, &presented, app.clock.now()).await?.ok_or_else(unknown)?;
     if principal.key.is_none() {
         return Err(unknown());
     }
+    caller::check_organization(&principal, address)?;
     permission::check_scope(app, &principal, ADMIN)?;
     Ok(Asker { organization: principal.organization.id, client: None })
 }
@@ -161,8 +163,10 @@ async fn of_key(
     parts: &format::KeyParts<'_>,
     now: Timestamp,
 ) -> Result<Option<Introspection>, OAuthError> {
-    let key = verify::find_live(db, parts, now).await?;
-    let key = key.filter(|key| asker.may_see(key.organization.id, None));
+    let key = verify::find(db, parts, now).await?;
+    let key = key.filter(|key| {
+        key.is_live && key.organization.suspended_at.is_none() && asker.may_see(key.organization.id, None)
+    });
     Ok(key.map(|key| {
         let (sub, username) = key.created_by.map(|(id, email)| (id.to_string(), email)).unzip();
         Introspection {
@@ -231,21 +235,21 @@ async fn of_access_token(
     if !asker.may_see(claims.org, Some(claims.client_id)) {
         return Ok(None);
     }
-    let live = access_token::find_live(db, claims, now).await?;
-    Ok(live.map(|live| Introspection {
+    let live = access_token::find_live(db, &claims, now).await?;
+    Ok(live.filter(|live| live.organization.suspended_at.is_none()).map(|live| Introspection {
         active: true,
         scope: Some(live.scopes.to_string()),
-        client_id: Some(live.claims.client_id),
+        client_id: Some(claims.client_id),
         username: live.user.map(|(_, email)| email),
         token_type: Some("Bearer"),
-        exp: Some(live.claims.exp),
-        iat: Some(live.claims.iat),
-        sub: Some(live.claims.sub),
-        aud: Some(live.claims.aud),
-        iss: Some(live.claims.iss),
-        jti: Some(live.claims.jti.to_string()),
-        org: Some(live.claims.org),
-        grant: live.claims.grant,
+        exp: Some(claims.exp),
+        iat: Some(claims.iat),
+        sub: Some(claims.sub),
+        aud: Some(claims.aud),
+        iss: Some(claims.iss),
+        jti: Some(claims.jti.to_string()),
+        org: Some(claims.org),
+        grant: claims.grant,
         key: None,
     }))
 }

@@ -1,11 +1,15 @@
 //! A tenant. All data hangs off exactly one.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use sqlx::PgConnection;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::OrganizationId;
 use crate::base::ids::UserId;
 use crate::base::text;
+use crate::organizations::ip_allowlist::IpAllowlist;
 use crate::organizations::plan::Plan;
 
 /// In characters.
@@ -17,42 +21,109 @@ pub struct Organization {
     /// `company.id` of the session API.
     pub number: i64,
     pub name: String,
+    /// With the organization's own limits in place of the plan's.
     pub plan: Plan,
+    /// Of which some may be unset.
+    pub own_limits: OwnLimits,
     pub credits_cents: i64,
+    /// The first debit since the last grant that left nothing or found too little.
+    pub credits_exhausted_at: Option<Timestamp>,
+    pub ip_allowlist_enabled: bool,
+    pub ip_allowlist: IpAllowlist,
+    /// Of the company that runs the server: its admins may move everybody's credits.
+    pub is_operator: bool,
+    pub suspended_at: Option<Timestamp>,
     pub created_at: Timestamp,
 }
 
-/// A row of the join that every reader of organizations makes; also used by the subjects above, which fetch
-/// an organization together with their own row.
-#[derive(Debug)]
-pub struct OrganizationRow {
-    pub organization_id: OrganizationId,
-    pub number: i64,
-    pub name: String,
-    pub plan: String,
-    pub requests_per_hour: i32,
-    pub requests_per_minute: i32,
-    pub has_oauth_apps: bool,
-    pub credits_cents: i64,
-    pub created_at: Timestamp,
+/// Limits of an organization that differ from its plan's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OwnLimits {
+    pub requests_per_hour: Option<i32>,
+    pub requests_per_minute: Option<i32>,
 }
 
-impl From<OrganizationRow> for Organization {
-    fn from(row: OrganizationRow) -> Self {
+impl Organization {
+    /// Nothing is left that the company's API could be used for.
+    pub fn has_used_up_its_credits(&self) -> bool {
+        self.credits_cents <= 0 && self.credits_exhausted_at.is_some()
+    }
+
+    /// Whether its credentials may be used from there.
+    pub fn admits(&self, ip: IpAddr) -> bool {
+        !(self.ip_allowlist_enabled && self.plan.has_ip_allowlist) || self.ip_allowlist.allows(ip)
+    }
+}
+
+#[expect(clippy::struct_excessive_bools, reason = "as many as the two tables have")]
+struct Row {
+    id: OrganizationId,
+    number: i64,
+    name: String,
+    plan: String,
+    plan_requests_per_hour: i32,
+    plan_requests_per_minute: i32,
+    has_oauth_apps: bool,
+    has_ip_allowlist: bool,
+    requests_per_hour: Option<i32>,
+    requests_per_minute: Option<i32>,
+    credits_cents: i64,
+    credits_exhausted_at: Option<Timestamp>,
+    ip_allowlist_enabled: bool,
+    ip_allowlist: Vec<IpNet>,
+    is_operator: bool,
+    suspended_at: Option<Timestamp>,
+    created_at: Timestamp,
+}
+
+impl From<Row> for Organization {
+    fn from(row: Row) -> Self {
+        let OwnLimits { requests_per_hour, requests_per_minute } = OwnLimits {
+            requests_per_hour: row.requests_per_hour,
+            requests_per_minute: row.requests_per_minute,
+        };
         Self {
-            id: row.organization_id,
+            id: row.id,
             number: row.number,
             name: row.name,
             plan: Plan {
                 name: row.plan,
-                requests_per_hour: row.requests_per_hour.unsigned_abs(),
-                requests_per_minute: row.requests_per_minute.unsigned_abs(),
+                requests_per_hour: requests_per_hour.unwrap_or(row.plan_requests_per_hour).unsigned_abs(),
+                requests_per_minute: requests_per_minute
+                    .unwrap_or(row.plan_requests_per_minute)
+                    .unsigned_abs(),
                 has_oauth_apps: row.has_oauth_apps,
+                has_ip_allowlist: row.has_ip_allowlist,
             },
+            own_limits: OwnLimits { requests_per_hour, requests_per_minute },
             credits_cents: row.credits_cents,
+            credits_exhausted_at: row.credits_exhausted_at,
+            ip_allowlist_enabled: row.ip_allowlist_enabled,
+            ip_allowlist: row.ip_allowlist.into(),
+            is_operator: row.is_operator,
+            suspended_at: row.suspended_at,
             created_at: row.created_at,
         }
     }
+}
+
+/// One place knows which columns make an organization; the caller says which rows.
+macro_rules! select_organizations {
+    ($which:tt $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Row,
+            r#"
+            select o.id as "id: OrganizationId", o.number, o.name, o.plan,
+                   p.requests_per_hour as plan_requests_per_hour,
+                   p.requests_per_minute as plan_requests_per_minute, p.has_oauth_apps, p.has_ip_allowlist,
+                   o.requests_per_hour, o.requests_per_minute, o.credits_cents, o.credits_exhausted_at,
+                   o.ip_allowlist_enabled, o.ip_allowlist, o.is_operator, o.suspended_at, o.created_at
+              from organizations o
+              join plans p on p.name = o.plan
+            "# + $which
+            $(, $argument)*
+        )
+    };
 }
 
 /// What a new organization begins with.
@@ -83,62 +154,27 @@ pub async fn create(
 }
 
 pub async fn find(db: &mut PgConnection, id: OrganizationId) -> sqlx::Result<Option<Organization>> {
-    let row = sqlx::query_as!(
-        OrganizationRow,
-        r#"
-        select o.id as "organization_id: OrganizationId", o.number, o.name, o.plan, p.requests_per_hour,
-               p.requests_per_minute, p.has_oauth_apps, o.credits_cents, o.created_at
-          from organizations o
-          join plans p on p.name = o.plan
-         where o.id = $1
-        "#,
-        id as OrganizationId,
-    )
-    .fetch_optional(db)
-    .await?;
+    let row = select_organizations!("where o.id = $1", id as OrganizationId).fetch_optional(db).await?;
     Ok(row.map(Organization::from))
 }
 
 /// By number, UUID or exact name: how an operator names one on the command line. Several organizations may
 /// share a name, so there may be several answers.
 pub async fn find_named(db: &mut PgConnection, name: &str) -> sqlx::Result<Vec<Organization>> {
-    let rows = sqlx::query_as!(
-        OrganizationRow,
-        r#"
-        select o.id as "organization_id: OrganizationId", o.number, o.name, o.plan, p.requests_per_hour,
-               p.requests_per_minute, p.has_oauth_apps, o.credits_cents, o.created_at
-          from organizations o
-          join plans p on p.name = o.plan
-         where o.name = $1
-            or o.number::text = $1
-            or o.id::text = lower($1)
-         order by o.number
-        "#,
+    let rows = select_organizations!(
+        "where o.name = $1 or o.number::text = $1 or o.id::text = lower($1) order by o.number",
         name,
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows.into_iter().map(Organization::from).collect())
+    );
+    Ok(rows.fetch_all(db).await?.into_iter().map(Organization::from).collect())
 }
 
 /// Those that a person belongs to, the first one first.
 pub async fn list_of(db: &mut PgConnection, user: UserId) -> sqlx::Result<Vec<Organization>> {
-    let rows = sqlx::query_as!(
-        OrganizationRow,
-        r#"
-        select o.id as "organization_id: OrganizationId", o.number, o.name, o.plan, p.requests_per_hour,
-               p.requests_per_minute, p.has_oauth_apps, o.credits_cents, o.created_at
-          from members m
-          join organizations o on o.id = m.organization_id
-          join plans p on p.name = o.plan
-         where m.user_id = $1
-         order by m.created_at, o.number
-        "#,
+    let rows = select_organizations!(
+        "join members m on m.organization_id = o.id where m.user_id = $1 order by m.created_at, o.number",
         user as UserId,
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows.into_iter().map(Organization::from).collect())
+    );
+    Ok(rows.fetch_all(db).await?.into_iter().map(Organization::from).collect())
 }
 
 /// The name as it is kept, or `None` if it is empty, too long or has characters that no name has.

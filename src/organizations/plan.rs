@@ -8,6 +8,7 @@ pub struct Plan {
     pub requests_per_hour: u32,
     pub requests_per_minute: u32,
     pub has_oauth_apps: bool,
+    pub has_ip_allowlist: bool,
 }
 
 /// The cheapest plan, by its rate, that has OAuth apps; for the message that asks to upgrade.

@@ -126,7 +126,13 @@ mod tests {
     use super::*;
 
     fn plan() -> Plan {
-        Plan { name: "test".to_owned(), requests_per_hour: 5, requests_per_minute: 2, has_oauth_apps: false }
+        Plan {
+            name: "test".to_owned(),
+            requests_per_hour: 5,
+            requests_per_minute: 2,
+            has_oauth_apps: false,
+            has_ip_allowlist: false,
+        }
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::base::ids::SessionId;
 use crate::base::ids::UserId;
 use crate::base::secret::Secret;
 use crate::organizations::member::Role;
+use crate::organizations::organization;
 use crate::organizations::organization::Organization;
-use crate::organizations::organization::OrganizationRow;
 use crate::signing::derived;
 use crate::signing::derived::Derived;
 use crate::signing::derived::Kind;
@@ -56,12 +56,12 @@ pub struct LiveSession {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Claims {
     iss: String,
-    sub: UserId,
+    pub sub: UserId,
     aud: String,
     iat: i64,
     exp: i64,
-    org: OrganizationId,
-    sid: SessionId,
+    pub org: OrganizationId,
+    pub sid: SessionId,
 }
 
 /// Starts a session.
@@ -226,13 +226,10 @@ pub async fn find_live(
     let row = sqlx::query!(
         r#"
         select u.id as "user_id: UserId", u.email, u.is_superadmin, m.role as "role: Role",
-               o.id as "organization_id: OrganizationId", o.number, o.name, o.plan, p.requests_per_hour,
-               p.requests_per_minute, p.has_oauth_apps, o.credits_cents, o.created_at
+               s.organization_id as "organization_id: OrganizationId"
           from sessions s
           join users u on u.id = s.user_id
           join members m on m.organization_id = s.organization_id and m.user_id = s.user_id
-          join organizations o on o.id = s.organization_id
-          join plans p on p.name = o.plan
          where s.id = $1
            and s.revoked_at is null
            and s.expires_at > $2
@@ -240,25 +237,17 @@ pub async fn find_live(
         claims.sid as SessionId,
         now,
     )
-    .fetch_optional(db)
+    .fetch_optional(&mut *db)
     .await?;
-    Ok(row.map(|row| LiveSession {
+    let Some(row) = row else { return Ok(None) };
+    let Some(organization) = organization::find(db, row.organization_id).await? else { return Ok(None) };
+    Ok(Some(LiveSession {
         id: claims.sid,
         user_id: row.user_id,
         email: row.email,
         is_superadmin: row.is_superadmin,
         role: row.role,
-        organization: Organization::from(OrganizationRow {
-            organization_id: row.organization_id,
-            number: row.number,
-            name: row.name,
-            plan: row.plan,
-            requests_per_hour: row.requests_per_hour,
-            requests_per_minute: row.requests_per_minute,
-            has_oauth_apps: row.has_oauth_apps,
-            credits_cents: row.credits_cents,
-            created_at: row.created_at,
-        }),
+        organization,
     }))
 }
 

@@ -175,7 +175,7 @@ async fn describe_credentials(
         }
     }
     if let Some(parts) = format::parse(secrets.api_key.expose(), prefix)
-        && verify::find_live(db, &parts, now).await?.is_some()
+        && verify::find(db, &parts, now).await?.is_some_and(|key| key.is_live)
     {
         writeln!(text, "  API key              {}", secrets.api_key.expose())?;
     }
