@@ -14,18 +14,21 @@ create table access_log (
     reason          text,                            -- the code of a refusal
     address         inet not null,
     user_agent      text,
-    duration_us     integer not null
+    duration_us     integer not null,
+    primary key (organization_id, id, at)            -- also how a batch that is written again stays one
 ) partition by range (at);
-create index access_log_organization_id_idx on access_log (organization_id, id desc);
 
 -- The partition of a day, made unless it is there.
 create function access_log_create_day(day date) returns void language plpgsql as $$
+declare
+    part text := 'access_log_' || to_char(day, 'YYYYMMDD');
 begin
     -- One at a time, over all nodes.
     perform pg_advisory_xact_lock(hashtext('access_log'));
-    execute format('create table if not exists %I partition of access_log for values from (%L) to (%L)',
-                   'access_log_' || to_char(day, 'YYYYMMDD'), day::timestamp at time zone 'UTC',
-                   (day + 1)::timestamp at time zone 'UTC');
+    if to_regclass(part) is null then
+        execute format('create table %I partition of access_log for values from (%L) to (%L)', part,
+                       day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC');
+    end if;
 end
 $$;
 

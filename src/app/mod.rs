@@ -14,6 +14,7 @@ use crate::accounts::password::Passwords;
 use crate::app::config::Config;
 use crate::base::clock::Clock;
 use crate::base::server_secret::ServerSecret;
+use crate::organizations::access_queue::AccessQueue;
 use crate::organizations::rate_limit::RateLimiter;
 use crate::signing::keyring::Keyring;
 use crate::signing::keyring::Keys;
@@ -29,6 +30,8 @@ pub struct App {
     pub secret: ServerSecret,
     pub passwords: Passwords,
     pub rate_limiter: RateLimiter,
+    /// Where requests leave what is to be written of them.
+    pub access_log: AccessQueue,
     /// Keys the CSRF tokens of forms.
     pub csrf_key: hmac::Key,
 }
@@ -61,6 +64,7 @@ impl App {
             secret,
             passwords: Passwords::new()?,
             rate_limiter: RateLimiter::default(),
+            access_log: AccessQueue::default(),
             csrf_key,
         })
     }

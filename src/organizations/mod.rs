@@ -1,5 +1,8 @@
 //! The tenants: who belongs to one, what its plan gives it, and the sessions in which its people work.
 
+pub mod access_log;
+pub mod access_queue;
+pub mod credential;
 pub mod idempotent_request;
 pub mod ip_allowlist;
 pub mod member;

@@ -1,0 +1,387 @@
+//! The access log: who asked what of the credential API and of forward-auth, and what came of it. Written in
+//! batches, in one partition a day.
+
+use std::net::IpAddr;
+
+use chrono::NaiveDate;
+use chrono::TimeDelta;
+use ipnet::IpNet;
+use sqlx::PgConnection;
+use sqlx::PgTransaction;
+use uuid::Uuid;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::AccessEntryId;
+use crate::base::ids::ApiKeyId;
+use crate::base::ids::ClientId;
+use crate::base::ids::GrantId;
+use crate::base::ids::OrganizationId;
+use crate::base::ids::UserId;
+use crate::organizations::credential::Credential;
+use crate::organizations::rate_limit::WindowState;
+
+/// What is kept of a path and of a user agent, in bytes: entries wait in memory, and callers choose both.
+const MAX_TEXT: usize = 512;
+/// Of a method; the longest of RFC 9110 has seven.
+const MAX_METHOD: usize = 20;
+
+/// One request, at its end.
+#[derive(Debug, Clone)]
+pub struct AccessEntry {
+    pub id: AccessEntryId,
+    /// When the request came.
+    pub at: Timestamp,
+    pub organization: OrganizationId,
+    pub credential: Credential,
+    /// The app, where one is involved.
+    pub client: Option<ClientId>,
+    pub user: Option<UserId>,
+    pub via: Via,
+    /// As [`shown_method`] gives it.
+    pub method: String,
+    /// Without query, as [`shown`] gives it.
+    pub path: String,
+    pub status: u16,
+    /// The code of a refusal.
+    pub reason: Option<&'static str>,
+    pub address: IpAddr,
+    /// As [`shown`] gives it.
+    pub user_agent: Option<String>,
+    pub duration: TimeDelta,
+    /// Whether the credential was in force and used from where it may be: then this is its last use.
+    pub is_use: bool,
+    /// The limit, if this is the first request that it refuses in its window.
+    pub exceeded: Option<WindowState>,
+}
+
+/// Where a request was decided upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Via {
+    Api,
+    ForwardAuth,
+}
+
+impl Via {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::ForwardAuth => "forward_auth",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Api, Self::ForwardAuth].into_iter().find(|via| via.name() == name)
+    }
+}
+
+/// The beginning of what a caller wrote, without what cannot be shown or stored.
+pub fn shown(text: &str) -> String {
+    beginning(text, MAX_TEXT)
+}
+
+pub fn shown_method(method: &str) -> String {
+    beginning(method, MAX_METHOD)
+}
+
+fn beginning(text: &str, bytes: usize) -> String {
+    let end = text.floor_char_boundary(bytes);
+    text[..end].replace(char::is_control, "\u{fffd}")
+}
+
+/// Writes entries; those that are there already are left. Returns the ids of those that were not. Their days must
+/// have been created.
+pub async fn insert(
+    tx: &mut PgTransaction<'_>,
+    entries: &[&AccessEntry],
+) -> sqlx::Result<Vec<AccessEntryId>> {
+    let columns = Columns::of(entries);
+    sqlx::query_scalar!(
+        r#"
+        insert into access_log
+               (id, at, organization_id, credential_kind, credential_id, client_id, user_id, via, method, path,
+                status, reason, address, user_agent, duration_us)
+        select *
+          from unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::text[], $5::uuid[], $6::uuid[], $7::uuid[],
+                      $8::text[], $9::text[], $10::text[], $11::smallint[], $12::text[], $13::inet[],
+                      $14::text[], $15::integer[])
+            on conflict do nothing
+        returning id as "id: AccessEntryId"
+        "#,
+        &columns.id,
+        &columns.at,
+        &columns.organization_id,
+        &columns.credential_kind as &[&str],
+        &columns.credential_id,
+        &columns.client_id as &[Option<Uuid>],
+        &columns.user_id as &[Option<Uuid>],
+        &columns.via as &[&str],
+        &columns.method as &[&str],
+        &columns.path as &[&str],
+        &columns.status,
+        &columns.reason as &[Option<&str>],
+        &columns.address as &[IpNet],
+        &columns.user_agent as &[Option<&str>],
+        &columns.duration_us,
+    )
+    .fetch_all(&mut **tx)
+    .await
+}
+
+/// Entries, turned by a quarter.
+#[derive(Default)]
+struct Columns<'a> {
+    id: Vec<Uuid>,
+    at: Vec<Timestamp>,
+    organization_id: Vec<Uuid>,
+    credential_kind: Vec<&'static str>,
+    credential_id: Vec<Uuid>,
+    client_id: Vec<Option<Uuid>>,
+    user_id: Vec<Option<Uuid>>,
+    via: Vec<&'static str>,
+    method: Vec<&'a str>,
+    path: Vec<&'a str>,
+    status: Vec<i16>,
+    reason: Vec<Option<&'static str>>,
+    address: Vec<IpNet>,
+    user_agent: Vec<Option<&'a str>>,
+    duration_us: Vec<i32>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(entries: &[&'a AccessEntry]) -> Self {
+        let mut columns = Self::default();
+        for entry in entries {
+            columns.id.push(Uuid::from_bytes(entry.id.to_bytes()));
+            columns.at.push(entry.at);
+            columns.organization_id.push(Uuid::from_bytes(entry.organization.to_bytes()));
+            columns.credential_kind.push(entry.credential.kind());
+            columns.credential_id.push(Uuid::from_bytes(entry.credential.to_bytes()));
+            columns.client_id.push(entry.client.map(|id| Uuid::from_bytes(id.to_bytes())));
+            columns.user_id.push(entry.user.map(|id| Uuid::from_bytes(id.to_bytes())));
+            columns.via.push(entry.via.name());
+            columns.method.push(&entry.method);
+            columns.path.push(&entry.path);
+            columns.status.push(i16::try_from(entry.status).unwrap_or_default());
+            columns.reason.push(entry.reason);
+            columns.address.push(entry.address.into());
+            columns.user_agent.push(entry.user_agent.as_deref());
+            let microseconds = entry.duration.num_microseconds().and_then(|us| i32::try_from(us).ok());
+            columns.duration_us.push(microseconds.unwrap_or(i32::MAX));
+        }
+        columns
+    }
+}
+
+/// Makes the partition of a day (in UTC) unless it is there.
+pub async fn create_day(db: &mut PgConnection, day: NaiveDate) -> sqlx::Result<()> {
+    sqlx::query!("select access_log_create_day($1)", day).execute(db).await?;
+    Ok(())
+}
+
+/// Forgets the days before; returns how many.
+pub async fn drop_before(db: &mut PgConnection, day: NaiveDate) -> sqlx::Result<i32> {
+    sqlx::query_scalar!(r#"select access_log_drop_before($1) as "dropped!""#, day).fetch_one(db).await
+}
+
+/// An entry as it is read again.
+#[derive(Debug)]
+pub struct ReadEntry {
+    pub id: AccessEntryId,
+    pub at: Timestamp,
+    pub credential: Credential,
+    pub client: Option<ClientId>,
+    pub user: Option<UserId>,
+    pub via: Via,
+    pub method: String,
+    pub path: String,
+    pub status: i16,
+    pub reason: Option<String>,
+    pub address: IpAddr,
+    pub user_agent: Option<String>,
+    pub duration: TimeDelta,
+}
+
+/// Which entries are wanted.
+#[derive(Debug, Default)]
+pub struct Filter {
+    pub key: Option<ApiKeyId>,
+    pub client: Option<ClientId>,
+    pub grant: Option<GrantId>,
+    /// From the first to the second, both included.
+    pub statuses: Option<(i16, i16)>,
+    pub method: Option<String>,
+    /// What the path begins with.
+    pub path: Option<String>,
+    pub via: Option<Via>,
+    pub since: Option<Timestamp>,
+    /// Not included.
+    pub until: Option<Timestamp>,
+}
+
+impl Filter {
+    /// A key and a grant at once: nothing has both.
+    fn credential(&self) -> Option<Uuid> {
+        let key = self.key.map(ApiKeyId::to_bytes);
+        let grant = self.grant.map(GrantId::to_bytes);
+        match (key, grant) {
+            (Some(_), Some(_)) => Some(Uuid::nil()),
+            (one, other) => one.or(other).map(Uuid::from_bytes),
+        }
+    }
+}
+
+/// Those of the organization, the newest first, at most `limit`, those older than `before`.
+pub async fn list(
+    db: &mut PgConnection,
+    organization: OrganizationId,
+    filter: &Filter,
+    (before, limit): (Option<AccessEntryId>, i64),
+) -> sqlx::Result<Vec<ReadEntry>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        select id as "id: AccessEntryId", at, credential_kind, credential_id, client_id as "client_id: ClientId",
+               user_id as "user_id: UserId", via as "via: Via", method, path, status, reason,
+               address as "address: IpNet", user_agent, duration_us
+          from access_log
+         where organization_id = $1
+           and ($2::uuid is null or id < $2)
+           and ($3::uuid is null or credential_id = $3)
+           and ($4::uuid is null or client_id = $4)
+           and status between $5 and $6
+           and ($7::text is null or method = $7)
+           and ($8::text is null or starts_with(path, $8))
+           and ($9::text is null or via = $9)
+           and ($10::timestamptz is null or at >= $10)
+           and ($11::timestamptz is null or at < $11)
+         order by id desc
+         limit $12
+        "#,
+        organization as OrganizationId,
+        before as Option<AccessEntryId>,
+        filter.credential(),
+        filter.client as Option<ClientId>,
+        filter.statuses.map_or(i16::MIN, |(first, _)| first),
+        filter.statuses.map_or(i16::MAX, |(_, last)| last),
+        filter.method,
+        filter.path,
+        filter.via.map(Via::name),
+        filter.since,
+        filter.until,
+        limit,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().filter_map(Row::into_entry).collect())
+}
+
+struct Row {
+    id: AccessEntryId,
+    at: Timestamp,
+    credential_kind: String,
+    credential_id: Uuid,
+    client_id: Option<ClientId>,
+    user_id: Option<UserId>,
+    via: Via,
+    method: String,
+    path: String,
+    status: i16,
+    reason: Option<String>,
+    address: IpNet,
+    user_agent: Option<String>,
+    duration_us: i32,
+}
+
+impl Row {
+    /// `None` for a kind of credential that only a later version of this server knows.
+    fn into_entry(self) -> Option<ReadEntry> {
+        Some(ReadEntry {
+            id: self.id,
+            at: self.at,
+            credential: Credential::from_parts(&self.credential_kind, self.credential_id.into_bytes())?,
+            client: self.client_id,
+            user: self.user_id,
+            via: self.via,
+            method: self.method,
+            path: self.path,
+            status: self.status,
+            reason: self.reason,
+            address: self.address.addr(),
+            user_agent: self.user_agent,
+            duration: TimeDelta::microseconds(self.duration_us.into()),
+        })
+    }
+}
+
+/// How many requests there were in one stretch of time, by how they ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bucket {
+    pub start: Timestamp,
+    pub ok: i64,
+    /// Anything else in 4xx.
+    pub refused: i64,
+    /// 429.
+    pub limited: i64,
+    /// 5xx.
+    pub failed: i64,
+}
+
+/// Counts what the filter lets through from `since` to `until`, in stretches of `width`; those without a request
+/// are left out.
+pub async fn summary(
+    db: &mut PgConnection,
+    organization: OrganizationId,
+    filter: &Filter,
+    (since, until): (Timestamp, Timestamp),
+    width: TimeDelta,
+) -> sqlx::Result<Vec<Bucket>> {
+    sqlx::query_as!(
+        Bucket,
+        r#"
+        select date_bin(make_interval(secs => $11), at, $9) as "start!",
+               count(*) filter (where status < 400) as "ok!",
+               count(*) filter (where status between 400 and 499 and status <> 429) as "refused!",
+               count(*) filter (where status = 429) as "limited!",
+               count(*) filter (where status >= 500) as "failed!"
+          from access_log
+         where organization_id = $1
+           and ($2::uuid is null or credential_id = $2)
+           and ($3::uuid is null or client_id = $3)
+           and status between $4 and $5
+           and ($6::text is null or method = $6)
+           and ($7::text is null or starts_with(path, $7))
+           and ($8::text is null or via = $8)
+           and at >= $9
+           and at < $10
+         group by 1
+         order by 1
+        "#,
+        organization as OrganizationId,
+        filter.credential(),
+        filter.client as Option<ClientId>,
+        filter.statuses.map_or(i16::MIN, |(first, _)| first),
+        filter.statuses.map_or(i16::MAX, |(_, last)| last),
+        filter.method,
+        filter.path,
+        filter.via.map(Via::name),
+        since,
+        until,
+        width.as_seconds_f64(),
+    )
+    .fetch_all(db)
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_callers_write_is_cut_where_a_character_ends() {
+        let long = "ä".repeat(MAX_TEXT);
+        assert_eq!(shown(&long), "ä".repeat(MAX_TEXT / 2));
+        assert_eq!(shown("a\0b\nc"), "a\u{fffd}b\u{fffd}c");
+        assert_eq!(shown_method("PROPFIND"), "PROPFIND");
+    }
+}
