@@ -16,6 +16,7 @@ use url::Url;
 use crate::app::links::Links;
 use crate::app::scope_catalog::ScopeCatalog;
 use crate::app::settings;
+use crate::base::mail::Mailer;
 use crate::base::secret::Secret;
 use crate::base::server_secret;
 use crate::clients::registration::Lifetimes;
@@ -47,7 +48,7 @@ settings! {
     metrics_listen: String = "127.0.0.1:9464".to_owned(),
     /// Redis or Valkey, as `redis://host:6379`, in which all nodes count rate limits together. `REDIS_URL` is read, too. Unset: each node for itself.
     redis_url: Option<Secret> = None,
-    /// SMTP server for mail, as `smtps://user:password@host` or `smtp://host:25`. Unset: mail is written to the log.
+    /// SMTP server for mail, as `smtps://user:password@host`, `smtp://user:password@host:587?tls=required` or `smtp://host:25`. Unset: mail is written to the log, with the links in it; for development.
     smtp_url: Option<Secret> = None,
     /// Sender of mail, as in `Acme <no-reply@acme.example>`.
     mail_from: String = "Countersign <no-reply@localhost>".to_owned(),
@@ -245,6 +246,8 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
     );
     ensure!((1..=1000).contains(&settings.database_connections), "database_connections must be 1 to 1000");
     ensure!((1..=3650).contains(&settings.access_log_days), "access_log_days must be 1 to 3650");
+    // Made once more for use: here only to see that it can be.
+    Mailer::new(settings.smtp_url.as_ref(), &settings.mail_from)?;
     Ok(())
 }
 

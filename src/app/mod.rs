@@ -13,6 +13,7 @@ use sqlx::PgPool;
 use crate::accounts::password::Passwords;
 use crate::app::config::Config;
 use crate::base::clock::Clock;
+use crate::base::mail::Mailer;
 use crate::base::server_secret::ServerSecret;
 use crate::organizations::access_queue::AccessQueue;
 use crate::organizations::rate_limit::RateLimiter;
@@ -32,6 +33,7 @@ pub struct App {
     pub rate_limiter: RateLimiter,
     /// Where requests leave what is to be written of them.
     pub access_log: AccessQueue,
+    pub mailer: Mailer,
     /// Keys the CSRF tokens of forms.
     pub csrf_key: hmac::Key,
 }
@@ -56,6 +58,7 @@ impl App {
         let keys =
             Keyring::open(&mut connection, secret.clone(), config.signing_algorithm, clock.now()).await?;
         drop(connection);
+        let mailer = Mailer::new(config.smtp_url.as_ref(), &config.mail_from)?;
         Ok(Self {
             db,
             clock,
@@ -65,6 +68,7 @@ impl App {
             passwords: Passwords::new()?,
             rate_limiter: RateLimiter::default(),
             access_log: AccessQueue::default(),
+            mailer,
             csrf_key,
         })
     }

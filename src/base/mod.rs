@@ -8,4 +8,5 @@ pub mod text;
 
 pub mod db;
 pub mod embedded_postgres;
+pub mod mail;
 pub mod telemetry;

@@ -9,6 +9,13 @@ pub fn is_plain(text: &str) -> bool {
     })
 }
 
+/// For a place that holds one line, such as a header: characters that no line has become blanks.
+pub fn on_one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,6 +20,8 @@ use countersign::base::clock::Clock;
 use countersign::base::ids::ApiKeyId;
 use countersign::base::ids::ClientId;
 use countersign::base::ids::OrganizationId;
+use countersign::base::mail::Mail;
+use countersign::base::mail::Mailer;
 use countersign::base::secret::Secret;
 use countersign::base::server_secret::ServerSecret;
 use countersign::clients::client;
@@ -86,13 +88,19 @@ impl TestServer {
         let config = Config::try_from(settings).unwrap();
         let clock = Clock::manual("2030-01-01T00:00:00Z".parse().unwrap());
         let secret = ServerSecret::new(&Secret::new(SERVER_SECRET));
-        let app = App::new(config, secret, database.pool(), clock.clone()).await.unwrap();
+        let mut app = App::new(config, secret, database.pool(), clock.clone()).await.unwrap();
+        app.mailer = Mailer::in_memory();
 
         let service =
             countersign::server::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async { axum::serve(listener, service).await });
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { url: format!("http://{address}"), clock, app, database, http }
+    }
+
+    /// What was sent so far, the oldest first.
+    pub fn mails(&self) -> Vec<Mail> {
+        self.app.mailer.kept()
     }
 
     pub fn issuer(&self) -> &str {
