@@ -29,12 +29,13 @@ create table webhook_deliveries (
     event_id        uuid not null references webhook_events on delete cascade,
     endpoint_id     uuid not null references webhook_endpoints on delete cascade,
     attempts        integer not null default 0,
-    next_attempt_at timestamptz,                        -- null: delivered, or given up
+    next_attempt_at timestamptz,                        -- null: delivered, or given up; while one is made, when another may be
     delivered_at    timestamptz,
+    started_at      timestamptz not null,               -- tried for a day from then on; moved when somebody asks for it again
     created_at      timestamptz not null
 );
 create index webhook_deliveries_due_idx on webhook_deliveries (next_attempt_at) where next_attempt_at is not null;
-create index webhook_deliveries_endpoint_id_idx on webhook_deliveries (endpoint_id, id);
+create unique index webhook_deliveries_endpoint_id_key on webhook_deliveries (endpoint_id, event_id);
 create index webhook_deliveries_event_id_idx on webhook_deliveries (event_id);
 
 create table webhook_attempts (

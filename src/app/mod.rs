@@ -14,6 +14,7 @@ use crate::accounts::password::Passwords;
 use crate::app::config::Config;
 use crate::base::clock::Clock;
 use crate::base::mail::Mailer;
+use crate::base::outgoing::Outgoing;
 use crate::base::server_secret::ServerSecret;
 use crate::organizations::access_queue::AccessQueue;
 use crate::organizations::rate_limit::RateLimiter;
@@ -34,6 +35,8 @@ pub struct App {
     /// Where requests leave what is to be written of them.
     pub access_log: AccessQueue,
     pub mailer: Mailer,
+    /// For requests to addresses that others chose.
+    pub outgoing: Outgoing,
     /// Keys the CSRF tokens of forms.
     pub csrf_key: hmac::Key,
 }
@@ -62,6 +65,7 @@ impl App {
         Ok(Self {
             db,
             clock,
+            outgoing: Outgoing::new(config.outgoing_to_private)?,
             config: Arc::new(config),
             keys,
             secret,

@@ -9,4 +9,5 @@ pub mod text;
 pub mod db;
 pub mod embedded_postgres;
 pub mod mail;
+pub mod outgoing;
 pub mod telemetry;

@@ -10,3 +10,4 @@ pub mod organization;
 pub mod plan;
 pub mod rate_limit;
 pub mod session;
+pub mod webhook;

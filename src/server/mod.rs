@@ -5,6 +5,7 @@ pub mod demo;
 pub mod health;
 pub mod run;
 pub mod secret;
+pub mod webhooks;
 
 mod layers;
 mod router;

@@ -12,7 +12,9 @@ use crate::grants::access_token;
 use crate::grants::grant;
 use crate::organizations::idempotent_request;
 use crate::organizations::session;
+use crate::server::webhooks;
 use crate::signing::key;
+use crate::webhooks::delivery;
 
 /// The keys are read again this often even if nothing was heard: shorter than a new key is announced.
 const RELOAD_KEYS_EVERY: Duration = Duration::from_mins(1);
@@ -23,6 +25,7 @@ const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 pub(super) fn start(app: &App) {
     tokio::spawn(follow_keys(app.clone()));
     tokio::spawn(clean_up_regularly(app.clone()));
+    tokio::spawn(webhooks::deliver_all(app.clone()));
 }
 
 /// Takes over changed keys: when another process announces them, and regularly.
@@ -74,5 +77,6 @@ async fn clean_up(app: &App) -> anyhow::Result<()> {
     idempotent_request::delete_old(&mut db, now).await?;
     access_token::delete_expired(&mut db, now).await?;
     grant::delete_dead(&mut db, now).await?;
+    delivery::delete_old(&mut db, now).await?;
     Ok(())
 }

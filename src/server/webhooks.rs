@@ -1,0 +1,168 @@
+//! Sends webhooks: takes the deliveries that are due, sends each, and records how it went. No connection to the
+//! database is held while a receiver thinks.
+
+use std::collections::HashMap;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context;
+use axum::http::HeaderMap;
+use axum::http::HeaderName;
+use axum::http::HeaderValue;
+use axum::http::Method;
+use axum::http::header;
+use sqlx::Acquire;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::audit::act::Act;
+use crate::base::clock::Timestamp;
+use crate::base::ids::WebhookEndpointId;
+use crate::base::outgoing::Request;
+use crate::organizations::webhook;
+use crate::webhooks::due;
+use crate::webhooks::due::Attempt;
+use crate::webhooks::due::Due;
+use crate::webhooks::due::Outcome;
+use crate::webhooks::endpoint;
+use crate::webhooks::signature;
+
+/// At once, to all endpoints together.
+const AT_ONCE: usize = 64;
+
+/// How often is looked for deliveries: a look-up in an index that holds only those to be made.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What is kept of an answer, in bytes.
+const MOST_OF_ANSWER: usize = 1024;
+
+const ID: HeaderName = HeaderName::from_static("webhook-id");
+const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+/// Runs until the database is closed.
+pub(super) async fn deliver_all(app: App) {
+    let mut under_way = JoinSet::new();
+    let mut endpoints = HashMap::new();
+    while !app.db.is_closed() {
+        let busy = busy(endpoints.values().copied());
+        match take(&app, &busy, AT_ONCE - under_way.len()).await {
+            Ok(taken) => {
+                for due in taken {
+                    let (app, endpoint) = (app.clone(), due.endpoint);
+                    let task = under_way.spawn(async move { deliver(&app, &due).await });
+                    endpoints.insert(task.id(), endpoint);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "webhooks cannot be delivered; trying again");
+            }
+        }
+        // Where one has ended there is room for another.
+        tokio::select! {
+            Some(ended) = under_way.join_next_with_id() => {
+                let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+                endpoints.remove(&id);
+            }
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// Those to which as much as may be is under way.
+fn busy(under_way: impl Iterator<Item = WebhookEndpointId>) -> Vec<WebhookEndpointId> {
+    let mut counts: HashMap<WebhookEndpointId, i64> = HashMap::new();
+    for endpoint in under_way {
+        *counts.entry(endpoint).or_default() += 1;
+    }
+    counts.into_iter().filter(|(_, count)| *count >= due::AT_ONCE).map(|(endpoint, _)| endpoint).collect()
+}
+
+/// Makes all deliveries that are due, and answers how many there were. For tests, in which nothing happens by itself.
+pub async fn deliver_due(app: &App) -> sqlx::Result<usize> {
+    let mut count = 0;
+    loop {
+        let taken = take(app, &[], AT_ONCE).await?;
+        if taken.is_empty() {
+            return Ok(count);
+        }
+        count += taken.len();
+        let mut under_way = JoinSet::new();
+        for due in taken {
+            let app = app.clone();
+            under_way.spawn(async move { deliver(&app, &due).await });
+        }
+        under_way.join_all().await;
+    }
+}
+
+async fn take(app: &App, busy: &[WebhookEndpointId], most: usize) -> sqlx::Result<Vec<Due>> {
+    if most == 0 {
+        return Ok(Vec::new());
+    }
+    let mut db = app.db.acquire().await?;
+    due::take(&mut db, busy, i64::try_from(most).unwrap_or(i64::MAX), app.clock.now()).await
+}
+
+async fn deliver(app: &App, due: &Due) {
+    let at = app.clock.now();
+    let started = Instant::now();
+    let outcome = match request(app, due, at) {
+        Ok((headers, body)) => send(app, due, headers, body).await,
+        Err(error) => {
+            tracing::error!(delivery.id = %due.id, error = format!("{error:#}"), "a webhook cannot be signed");
+            Outcome::Failed { problem: "This server could not sign the event".to_owned() }
+        }
+    };
+    let duration_ms = i32::try_from(started.elapsed().as_millis()).unwrap_or(i32::MAX);
+    if let Err(error) = finish(app, due, &Attempt { at, duration_ms, outcome }).await {
+        // It will be made again when the lease is over.
+        tracing::warn!(delivery.id = %due.id, error = format!("{error:#}"), "a delivery was not recorded");
+    }
+}
+
+/// The body, and headers with both signatures over it.
+fn request(app: &App, due: &Due, at: Timestamp) -> anyhow::Result<(HeaderMap, Vec<u8>)> {
+    let sealed = [Some(&due.secret_sealed), due.previous_secret_sealed.as_ref()];
+    let secrets: Vec<_> = sealed
+        .into_iter()
+        .flatten()
+        .map(|sealed| endpoint::unseal(&app.secret, due.endpoint, sealed))
+        .collect::<Result<_, _>>()?;
+    let body = serde_json::to_vec(&due.event).context("an event is JSON")?;
+    let signatures = signature::sign(&secrets, due.event.id, at, &body);
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(app.config.webhook_signature_header.clone(), signatures.hex.try_into()?);
+    headers.insert(ID, due.event.id.to_string().try_into()?);
+    headers.insert(TIMESTAMP, at.timestamp().into());
+    headers.insert(SIGNATURE, signatures.standard.try_into()?);
+    Ok((headers, body))
+}
+
+async fn send(app: &App, due: &Due, headers: HeaderMap, body: Vec<u8>) -> Outcome {
+    let request = Request { method: Method::POST, url: &due.url, headers, body, most: MOST_OF_ANSWER };
+    match app.outgoing.send(request).await {
+        Ok(answer) => Outcome::Answered {
+            status: answer.status.as_u16(),
+            // PostgreSQL keeps no NUL.
+            answer: String::from_utf8_lossy(&answer.body).replace('\0', "\u{fffd}"),
+        },
+        Err(failure) => Outcome::Failed { problem: failure.to_string() },
+    }
+}
+
+async fn finish(app: &App, due: &Due, attempt: &Attempt) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    let mut connection = app.db.acquire().await?;
+    let mut tx = connection.begin().await?;
+    let disable_because = due::finish(&mut tx, due, attempt, now).await?;
+    if let Some(because) = disable_because {
+        let organization = due.event.organization;
+        if let Some(endpoint) = endpoint::lock(&mut tx, organization, due.endpoint).await? {
+            webhook::disable(&mut tx, organization, &endpoint, because, &Act::of_server(now)).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(())
+}
