@@ -1,4 +1,5 @@
-//! The developer's face: JSON. `/v1` for any credential, `/api/auth` for a vendor's own front end.
+//! The developer's face: JSON. `/v1` for any credential, `/v1/auth/verify` for proxies, `/api/auth` for a vendor's
+//! own front end.
 
 pub mod api_keys;
 pub mod auth_test;
@@ -6,6 +7,7 @@ pub mod clients;
 pub mod grants;
 pub mod profile;
 pub mod session;
+pub mod verify;
 
 mod json_body;
 mod page;

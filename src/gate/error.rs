@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use serde_json::Value;
 use serde_json::json;
 
 use crate::accounts::password::PasswordError;
@@ -124,6 +125,20 @@ impl ApiError {
         Self { is_upper_case: true, ..self }
     }
 
+    /// The body of the answer.
+    pub fn to_json(&self) -> Value {
+        let (name, _) = self.code.wire();
+        let name = if self.is_upper_case { Cow::Owned(name.to_uppercase()) } else { Cow::Borrowed(name) };
+        let mut error = json!({ "code": name, "message": self.message });
+        if let Some(field) = &self.field {
+            error["field"] = field.as_ref().into();
+        }
+        if let Some(seconds) = self.retry_after {
+            error["retry_after"] = seconds.into();
+        }
+        json!({ "error": error })
+    }
+
     pub fn not_found() -> Self {
         ApiErrorCode::NotFound.because("There is no such resource")
     }
@@ -172,17 +187,9 @@ impl From<PasswordError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (name, status) = self.code.wire();
-        let name = if self.is_upper_case { Cow::Owned(name.to_uppercase()) } else { Cow::Borrowed(name) };
-        let mut error = json!({ "code": name, "message": self.message });
-        if let Some(field) = self.field {
-            error["field"] = field.into();
-        }
-        if let Some(seconds) = self.retry_after {
-            error["retry_after"] = seconds.into();
-        }
+        let (_, status) = self.code.wire();
         let no_store = [(header::CACHE_CONTROL, "no-store")];
-        let mut response = (status, no_store, Json(json!({ "error": error }))).into_response();
+        let mut response = (status, no_store, Json(self.to_json())).into_response();
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

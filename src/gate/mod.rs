@@ -5,6 +5,7 @@ pub mod client_address;
 pub mod csrf;
 pub mod error;
 pub mod idempotency;
+pub mod original_request;
 pub mod permission;
 pub mod principal;
 pub mod rate_limit;

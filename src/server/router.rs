@@ -37,11 +37,12 @@ pub fn router(app: App) -> Router {
         .nest("/api/auth", session_api());
     // An issuer with a path: behind a proxy that strips it, and behind one that does not.
     // Either way what pages say of addresses gets the path in front.
-    let (faces, at_issuer) = if base_path.is_empty() {
-        (faces, Router::new())
+    let (faces, at_issuer, forward_auth_at_issuer) = if base_path.is_empty() {
+        (faces, Router::new(), Router::new())
     } else {
         let faces = faces.layer(from_fn_with_state(app.clone(), layers::issuer_path));
-        (faces.clone(), Router::new().nest(&base_path, faces))
+        let forward_auth = Router::new().nest(&base_path, forward_auth());
+        (faces.clone(), Router::new().nest(&base_path, faces), forward_auth)
     };
     Router::new()
         .merge(faces)
@@ -52,6 +53,9 @@ pub fn router(app: App) -> Router {
         .fallback_service(elsewhere(&app))
         .layer(DefaultBodyLimit::max(layers::MAX_BODY))
         .layer(from_fn(layers::read_body))
+        // Behind the layers above: no body is read.
+        .merge(forward_auth())
+        .merge(forward_auth_at_issuer)
         .layer(from_fn(request_log::log))
         .with_state(app)
 }
@@ -122,6 +126,15 @@ fn credential_api(app: &App) -> Router<App> {
         })
         .layer(from_fn_with_state(app.clone(), idempotency::repeat))
         .layer(from_fn_with_state(app.clone(), caller::identify))
+}
+
+/// Any method, and a body that is not waited for: a proxy may announce one that it does not send.
+fn forward_auth() -> Router<App> {
+    let by_path = || any(api::verify::ask_by_path);
+    Router::new()
+        .route(api::verify::PATH, any(api::verify::ask))
+        .route(&format!("{}/", api::verify::PATH), by_path())
+        .route(&format!("{}/{{*path}}", api::verify::PATH), by_path())
 }
 
 fn session_api() -> Router<App> {

@@ -1,0 +1,105 @@
+//! The request that a proxy asks about (forward-auth, contract §6): its method and where it goes.
+
+use std::borrow::Cow;
+
+use axum::http::HeaderMap;
+use axum::http::HeaderValue;
+use axum::http::Method;
+
+use crate::gate::error::ApiError;
+use crate::gate::error::ApiErrorCode;
+
+/// The names of Caddy and Traefik, and those usual with nginx.
+const METHOD: [&str; 2] = ["x-forwarded-method", "x-original-method"];
+const URI: [&str; 2] = ["x-forwarded-uri", "x-original-uri"];
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OriginalRequest {
+    pub method: Method,
+    /// Without its query, in which some callers send their credentials. `None` if the proxy did not say.
+    pub path: Option<String>,
+}
+
+/// As the proxy says in headers; `own` is the method of the asking request, which stands where it says nothing.
+///
+/// Two that do not agree are refused: the proxy sets one of them, and has passed on another that its caller made up.
+/// Otherwise they count whoever sends them: they ask for nothing that `scope=` could not ask for.
+pub fn told(headers: &HeaderMap, own: &Method) -> Result<OriginalRequest, ApiError> {
+    let method = match agreed(headers, METHOD)? {
+        None => own.clone(),
+        Some(value) => Method::from_bytes(value.as_bytes())
+            .map_err(|_| ApiErrorCode::BadRequest.because("The original method is no method"))?,
+    };
+    let path = agreed(headers, URI)?.map(|value| without_query(&String::from_utf8_lossy(value.as_bytes())));
+    Ok(OriginalRequest { method, path })
+}
+
+fn agreed<'a>(headers: &'a HeaderMap, names: [&str; 2]) -> Result<Option<&'a HeaderValue>, ApiError> {
+    let mut agreed = None;
+    for name in names {
+        let values: Vec<_> = headers.get_all(name).iter().collect();
+        match (agreed, &values[..]) {
+            (_, []) => {}
+            (None, [value]) => agreed = Some(*value),
+            (Some(other), [value]) if other == *value => {}
+            _ => {
+                let message = format!("{} and {} must agree, and each come once", names[0], names[1]);
+                return Err(ApiErrorCode::BadRequest.because(Cow::Owned(message)));
+            }
+        }
+    }
+    Ok(agreed)
+}
+
+pub fn without_query(uri: &str) -> String {
+    uri.split(['?', '#']).next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told_by(headers: &[(&'static str, &str)]) -> Option<(String, Option<String>)> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        let original = told(&map, &Method::PUT).ok()?;
+        Some((original.method.to_string(), original.path))
+    }
+
+    fn request(method: &str, path: Option<&str>) -> (String, Option<String>) {
+        (method.to_owned(), path.map(str::to_owned))
+    }
+
+    #[test]
+    fn a_proxy_says_what_it_asks_about() {
+        assert_eq!(told_by(&[]), Some(request("PUT", None)));
+        assert_eq!(told_by(&[("x-forwarded-method", "GET")]), Some(request("GET", None)));
+        assert_eq!(told_by(&[("x-original-method", "get")]), Some(request("get", None)));
+        assert_eq!(
+            told_by(&[("x-original-method", "DELETE"), ("x-forwarded-uri", "/v1/contacts?key=secret#x")]),
+            Some(request("DELETE", Some("/v1/contacts")))
+        );
+        assert_eq!(
+            told_by(&[("x-forwarded-method", "GET"), ("x-original-method", "GET")]),
+            Some(request("GET", None))
+        );
+    }
+
+    #[test]
+    fn two_answers_to_one_question_are_none() {
+        for headers in [
+            [("x-forwarded-method", "GET"), ("x-original-method", "DELETE")],
+            [("x-forwarded-method", "GET"), ("x-original-method", "get")],
+            [("x-forwarded-method", "GET"), ("x-forwarded-method", "GET")],
+            [("x-original-uri", "/a"), ("x-original-uri", "/a")],
+            [("x-forwarded-uri", "/a"), ("x-original-uri", "/b")],
+        ] {
+            assert_eq!(told_by(&headers), None, "{headers:?}");
+        }
+        for method in ["", "GET, POST", "GET POST", "G\u{e9}T"] {
+            assert_eq!(told_by(&[("x-forwarded-method", method)]), None, "{method}");
+        }
+    }
+}
