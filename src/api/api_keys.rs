@@ -5,12 +5,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse;
+use chrono::DateTime;
 use chrono::SubsecRound;
 use chrono::TimeDelta;
+use chrono::Utc;
 use serde::Deserialize;
 use serde::Deserializer;
-use serde_json::Value;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::api::json_body::JsonBody;
 use crate::api::page::Page;
@@ -24,6 +26,7 @@ use crate::api_keys::key::NewApiKey;
 use crate::app::App;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ApiKeyId;
+use crate::base::ids::UserId;
 use crate::gate::caller::Caller;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
@@ -33,23 +36,34 @@ use crate::scopes::Scopes;
 /// Longer than any roll-out takes.
 const MAX_OVERLAP: TimeDelta = TimeDelta::days(30);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ApiKeyCreate)]
 pub struct Create {
+    /// Tells its owner what the key is for.
+    #[schema(min_length = 1, max_length = 100)]
     label: String,
+    #[schema(value_type = Scopes)]
     scopes: Vec<String>,
+    /// In the future; without it the key never expires.
     #[serde(default)]
-    expires_at: Option<Timestamp>,
+    expires_at: Option<DateTime<Utc>>,
 }
 
-#[derive(Deserialize)]
+/// What is absent stays as it is.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ApiKeyUpdate)]
 pub struct Update {
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 100)]
     label: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<Scopes>)]
     scopes: Option<Vec<String>>,
+    /// `null` is never.
     #[serde(default)]
+    #[schema(value_type = Option<DateTime<Utc>>)]
     expires_at: ExpiryChange,
 }
 
@@ -67,31 +81,94 @@ impl<'de> Deserialize<'de> for ExpiryChange {
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = ApiKeyRotate)]
 pub struct Rotate {
+    /// For how long the old key still works.
+    #[schema(minimum = 0, maximum = 2_592_000)]
     overlap_seconds: i64,
 }
 
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKey)]
+pub struct Shown {
+    id: ApiKeyId,
+    /// The key's beginning, by which its owner can tell it from others.
+    hint: String,
+    label: String,
+    scopes: Scopes,
+    status: Status,
+    /// The person; `null` if nobody is known.
+    created_by: Option<UserId>,
+    created_at: DateTime<Utc>,
+    /// `null` is never.
+    expires_at: Option<DateTime<Utc>>,
+    /// Until when the key before the last rotation still works.
+    previous_until: Option<DateTime<Utc>>,
+    /// To within a minute.
+    last_used_at: Option<DateTime<Utc>>,
+    /// Address.
+    last_used_from: Option<String>,
+    revoked_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = ApiKeyStatus)]
+enum Status {
+    Active,
+    Expired,
+    Revoked,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKeyWithSecret)]
+pub struct ShownWithSecret {
+    #[serde(flatten)]
+    shown: Shown,
+    /// The key itself, which no other answer holds.
+    key: String,
+}
+
+/// The organization's API keys, newest first
+#[utoipa::path(
+    get, path = "/v1/api-keys",
+    params(PageRequest),
+    responses((status = 200, description = "A page of keys", body = Page<Shown>)),
+)]
 pub async fn list(
     State(app): State<App>,
     MayAdmin(caller): MayAdmin,
     request: PageRequest,
-) -> Result<Json<Page<Value>>, ApiError> {
+) -> Result<Json<Page<Shown>>, ApiError> {
     let mut db = app.db.acquire().await?;
     let rows = key::list(&mut db, caller.organization_id(), request.after()?, request.limit + 1).await?;
-    let shown = |key: ApiKey| shown(&app, &key);
-    Ok(Json(Page::of(rows, &request, |key| key.id.to_string(), shown)))
+    Ok(Json(Page::of(rows, &request, |key| key.id.to_string(), |key| shown(&app, key))))
 }
 
+/// One API key
+#[utoipa::path(
+    get, path = "/v1/api-keys/{id}",
+    params(("id" = ApiKeyId, Path)),
+    responses((status = 200, description = "The key", body = Shown)),
+)]
 pub async fn get(
     State(app): State<App>,
     MayAdmin(caller): MayAdmin,
     Path(id): Path<ApiKeyId>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Shown>, ApiError> {
     find(&app, &caller, id).await.map(Json)
 }
 
+/// Create an API key
+///
+/// The answer holds the key itself: this once.
+#[utoipa::path(
+    post, path = "/v1/api-keys",
+    request_body = Create,
+    responses((status = 201, description = "The new key", body = ShownWithSecret, headers(("Location" = String)))),
+)]
 pub async fn create(
     State(app): State<App>,
     MayAdmin(caller): MayAdmin,
@@ -111,18 +188,28 @@ pub async fn create(
     let mut db = app.db.acquire().await?;
     let (id, secret) = key::create(&mut db, &new, &app.config.api_key_prefix, now).await?;
     drop(db);
-    let mut shown = find(&app, &caller, id).await?;
-    shown["key"] = secret.expose().into();
+    let shown = find(&app, &caller, id).await?;
+    let shown = ShownWithSecret { shown, key: secret.expose().to_owned() };
     let location = format!("/v1/api-keys/{id}");
     Ok((StatusCode::CREATED, [(header::LOCATION, location), no_store()], Json(shown)))
 }
 
+/// Change an API key
+#[utoipa::path(
+    patch, path = "/v1/api-keys/{id}",
+    params(("id" = ApiKeyId, Path)),
+    request_body = Update,
+    responses(
+        (status = 200, description = "The key as it is now", body = Shown),
+        (status = 409, description = "The key is revoked"),
+    ),
+)]
 pub async fn update(
     State(app): State<App>,
     MayAdmin(caller): MayAdmin,
     Path(id): Path<ApiKeyId>,
     JsonBody(body): JsonBody<Update>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Shown>, ApiError> {
     let label = body.label.as_deref().map(checked_label).transpose()?;
     let scopes = body.scopes.as_deref().map(|scopes| checked_scopes(&app, scopes)).transpose()?;
     let expires_at = match body.expires_at {
@@ -137,7 +224,18 @@ pub async fn update(
     if changed { Ok(Json(shown)) } else { Err(revoked()) }
 }
 
-/// The old secret ends at once, or after `overlap_seconds`.
+/// Rotate an API key
+///
+/// The old secret ends at once, or after `overlap_seconds`. The answer holds the new one: this once.
+#[utoipa::path(
+    post, path = "/v1/api-keys/{id}/rotate",
+    params(("id" = ApiKeyId, Path)),
+    request_body = Option<Rotate>,
+    responses(
+        (status = 200, description = "The key with its new secret", body = ShownWithSecret),
+        (status = 409, description = "The key is revoked or has expired"),
+    ),
+)]
 pub async fn rotate(
     State(app): State<App>,
     MayAdmin(caller): MayAdmin,
@@ -155,11 +253,19 @@ pub async fn rotate(
     let key = (caller.organization_id(), id);
     let secret = key::rotate(&mut db, key, overlap, &app.config.api_key_prefix, app.clock.now()).await?;
     drop(db);
-    let mut shown = find(&app, &caller, id).await?;
-    shown["key"] = secret.ok_or_else(revoked)?.expose().into();
+    let shown = find(&app, &caller, id).await?;
+    let shown = ShownWithSecret { shown, key: secret.ok_or_else(revoked)?.expose().to_owned() };
     Ok(([no_store()], Json(shown)))
 }
 
+/// Revoke an API key
+///
+/// The next request with it is refused. A revoked key stays in the list.
+#[utoipa::path(
+    delete, path = "/v1/api-keys/{id}",
+    params(("id" = ApiKeyId, Path)),
+    responses((status = 204, description = "The key is revoked")),
+)]
 pub async fn delete(
     State(app): State<App>,
     MayAdmin(caller): MayAdmin,
@@ -178,33 +284,33 @@ fn no_store() -> (header::HeaderName, String) {
     (header::CACHE_CONTROL, "no-store".to_owned())
 }
 
-async fn find(app: &App, caller: &Caller, id: ApiKeyId) -> Result<Value, ApiError> {
+async fn find(app: &App, caller: &Caller, id: ApiKeyId) -> Result<Shown, ApiError> {
     let mut db = app.db.acquire().await?;
     let key = key::find(&mut db, caller.organization_id(), id).await?.ok_or_else(ApiError::not_found)?;
-    Ok(shown(app, &key))
+    Ok(shown(app, key))
 }
 
-fn shown(app: &App, key: &ApiKey) -> Value {
+fn shown(app: &App, key: ApiKey) -> Shown {
     let now = app.clock.now();
     let status = match (key.revoked_at, key.expires_at) {
-        (Some(_), _) => "revoked",
-        (None, Some(at)) if at <= now => "expired",
-        _ => "active",
+        (Some(_), _) => Status::Revoked,
+        (None, Some(at)) if at <= now => Status::Expired,
+        _ => Status::Active,
     };
-    json!({
-        "id": key.id,
-        "hint": format::hint(&app.config.api_key_prefix, &key.public_id),
-        "label": key.label,
-        "scopes": key.scopes,
-        "status": status,
-        "created_by": key.created_by,
-        "created_at": key.created_at,
-        "expires_at": key.expires_at,
-        "previous_until": key.previous_until.filter(|until| *until > now),
-        "last_used_at": key.last_used_at,
-        "last_used_from": key.last_used_from,
-        "revoked_at": key.revoked_at,
-    })
+    Shown {
+        id: key.id,
+        hint: format::hint(&app.config.api_key_prefix, &key.public_id),
+        label: key.label,
+        scopes: key.scopes,
+        status,
+        created_by: key.created_by,
+        created_at: key.created_at,
+        expires_at: key.expires_at,
+        previous_until: key.previous_until.filter(|until| *until > now),
+        last_used_at: key.last_used_at,
+        last_used_from: key.last_used_from,
+        revoked_at: key.revoked_at,
+    }
 }
 
 fn revoked() -> ApiError {

@@ -6,6 +6,8 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::Serialize;
 use url::form_urlencoded;
+use utoipa::IntoParams;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::gate::error::ApiError;
@@ -15,8 +17,14 @@ const DEFAULT_LIMIT: i64 = 50;
 const MAX_LIMIT: i64 = 200;
 
 /// What of a list is wanted: `?limit=` and `?cursor=`, the `next_cursor` of the page before.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct PageRequest {
+    /// How many entries a page has at most.
+    #[param(required = false, minimum = 1, maximum = 200, default = 50)]
     pub limit: i64,
+    /// `next_cursor` of the page before.
+    #[param(nullable = false)]
     cursor: Option<String>,
 }
 
@@ -52,7 +60,7 @@ impl FromRequestParts<App> for PageRequest {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Page<T> {
     data: Vec<T>,
     /// `null` on the last page.

@@ -7,6 +7,13 @@ use std::fmt;
 use std::str;
 use std::sync::Mutex;
 
+use utoipa::PartialSchema;
+use utoipa::ToSchema;
+use utoipa::openapi::ObjectBuilder;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::Schema;
+use utoipa::openapi::SchemaFormat;
+use utoipa::openapi::Type;
 use uuid::ContextV7;
 use uuid::Uuid;
 
@@ -19,6 +26,13 @@ static SEQUENCE: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         id!(@type $(#[$doc])* $name);
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let format = SchemaFormat::Custom("uuid".to_owned());
+                ObjectBuilder::new().schema_type(Type::String).format(Some(format)).into()
+            }
+        }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,6 +50,13 @@ macro_rules! id {
     };
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         id!(@type $(#[$doc])* $name);
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let pattern = concat!("^", $prefix, "_[0-9a-f]{32}$");
+                ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).into()
+            }
+        }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,6 +99,8 @@ macro_rules! id {
                 self.0.into_bytes()
             }
         }
+
+        impl ToSchema for $name {}
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,4 +1,4 @@
-//! The command line: `countersign [serve] | migrate | doctor | keys | client | user | apikey | config`.
+//! The command line: `countersign [serve] | migrate | doctor | keys | client | user | apikey | config | openapi`.
 //!
 //! What a script wants to read goes to standard output, everything else to standard error. Exit code 0 is
 //! success, 1 a failure, 2 a wrong call.
@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::Subcommand;
 
+use crate::api::openapi;
 use crate::app::config::Config;
 use crate::app::config::Settings;
 use crate::base::telemetry;
@@ -54,6 +55,8 @@ enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print the OpenAPI document of the JSON interfaces
+    Openapi,
 }
 
 #[derive(Subcommand)]
@@ -86,6 +89,10 @@ async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Config(ConfigCommand::Check) => {
             Config::try_from(settings)?;
             print("The configuration is good.")?;
+        }
+        Command::Openapi => {
+            let config = Config::try_from(settings)?;
+            print(&openapi::document(&config.links).to_pretty_json()?)?;
         }
         Command::Serve(serve) => Box::pin(serve.run(settings)).await?,
         Command::Doctor => return doctor::run(settings).await,

@@ -8,8 +8,10 @@ use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::accounts::password::PasswordError;
 use crate::base::db;
@@ -30,27 +32,69 @@ pub struct ApiError {
     detail: Option<Detail>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ApiErrorCode {
-    BadRequest,
-    Unauthorized,
-    PaymentRequired,
-    Forbidden,
-    IpNotAllowed,
-    InsecureConnection,
-    NotFound,
-    MethodNotAllowed,
-    Conflict,
-    PayloadTooLarge,
-    UnsupportedMediaType,
-    ValidationError,
-    RateLimitExceeded,
-    InternalError,
-    Unavailable,
+/// Each code with the name and the status it travels with. The only place that pairs them.
+macro_rules! codes {
+    ($($code:ident = $name:literal, $status:ident;)+) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum ApiErrorCode {
+            $($code,)+
+        }
+
+        impl ApiErrorCode {
+            pub const ALL: &[Self] = &[$(Self::$code,)+];
+
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$code => $name,)+
+                }
+            }
+
+            pub const fn status(self) -> StatusCode {
+                match self {
+                    $(Self::$code => StatusCode::$status,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    BadRequest = "bad_request", BAD_REQUEST;
+    Unauthorized = "unauthorized", UNAUTHORIZED;
+    PaymentRequired = "payment_required", PAYMENT_REQUIRED;
+    Forbidden = "forbidden", FORBIDDEN;
+    IpNotAllowed = "ip_not_allowed", FORBIDDEN;
+    InsecureConnection = "insecure_connection", FORBIDDEN;
+    NotFound = "not_found", NOT_FOUND;
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
+    Conflict = "conflict", CONFLICT;
+    PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE;
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE;
+    ValidationError = "validation_error", UNPROCESSABLE_ENTITY;
+    RateLimitExceeded = "rate_limit_exceeded", TOO_MANY_REQUESTS;
+    InternalError = "internal_error", INTERNAL_SERVER_ERROR;
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE;
     // Of the session API, whose callers know these names.
-    InvalidCredentials,
-    RefreshFailed,
-    UserCreationFailed,
+    InvalidCredentials = "INVALID_CREDENTIALS", UNAUTHORIZED;
+    RefreshFailed = "REFRESH_FAILED", UNAUTHORIZED;
+    UserCreationFailed = "USER_CREATION_FAILED", CONFLICT;
+}
+
+/// Why a request was refused, or failed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ErrorDetail {
+    /// For programs; it never changes.
+    code: Cow<'static, str>,
+    /// For people; it may change.
+    message: Cow<'static, str>,
+    /// Which field or parameter of the request is at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    field: Option<Cow<'static, str>>,
+    /// In seconds: when the same request may succeed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    retry_after: Option<i64>,
 }
 
 /// Why a request was refused, for the access log. In the extensions of every [`ApiError`]'s response.
@@ -58,35 +102,6 @@ pub enum ApiErrorCode {
 pub struct Reason(pub ApiErrorCode);
 
 impl ApiErrorCode {
-    /// The code on the wire.
-    pub const fn name(self) -> &'static str {
-        self.wire().0
-    }
-
-    /// The name and the status it travels with. The only place that pairs them.
-    const fn wire(self) -> (&'static str, StatusCode) {
-        match self {
-            Self::BadRequest => ("bad_request", StatusCode::BAD_REQUEST),
-            Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED),
-            Self::PaymentRequired => ("payment_required", StatusCode::PAYMENT_REQUIRED),
-            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN),
-            Self::IpNotAllowed => ("ip_not_allowed", StatusCode::FORBIDDEN),
-            Self::InsecureConnection => ("insecure_connection", StatusCode::FORBIDDEN),
-            Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
-            Self::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
-            Self::Conflict => ("conflict", StatusCode::CONFLICT),
-            Self::PayloadTooLarge => ("payload_too_large", StatusCode::PAYLOAD_TOO_LARGE),
-            Self::UnsupportedMediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            Self::ValidationError => ("validation_error", StatusCode::UNPROCESSABLE_ENTITY),
-            Self::RateLimitExceeded => ("rate_limit_exceeded", StatusCode::TOO_MANY_REQUESTS),
-            Self::InternalError => ("internal_error", StatusCode::INTERNAL_SERVER_ERROR),
-            Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
-            Self::InvalidCredentials => ("INVALID_CREDENTIALS", StatusCode::UNAUTHORIZED),
-            Self::RefreshFailed => ("REFRESH_FAILED", StatusCode::UNAUTHORIZED),
-            Self::UserCreationFailed => ("USER_CREATION_FAILED", StatusCode::CONFLICT),
-        }
-    }
-
     pub fn because(self, message: impl Into<Cow<'static, str>>) -> ApiError {
         ApiError {
             code: self,
@@ -127,16 +142,10 @@ impl ApiError {
 
     /// The body of the answer.
     pub fn to_json(&self) -> Value {
-        let (name, _) = self.code.wire();
-        let name = if self.is_upper_case { Cow::Owned(name.to_uppercase()) } else { Cow::Borrowed(name) };
-        let mut error = json!({ "code": name, "message": self.message });
-        if let Some(field) = &self.field {
-            error["field"] = field.as_ref().into();
-        }
-        if let Some(seconds) = self.retry_after {
-            error["retry_after"] = seconds.into();
-        }
-        json!({ "error": error })
+        let name = self.code.name();
+        let code = if self.is_upper_case { Cow::Owned(name.to_uppercase()) } else { Cow::Borrowed(name) };
+        let (message, field) = (self.message.clone(), self.field.clone());
+        json!({ "error": ErrorDetail { code, message, field, retry_after: self.retry_after } })
     }
 
     pub fn not_found() -> Self {
@@ -187,9 +196,8 @@ impl From<PasswordError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (_, status) = self.code.wire();
         let no_store = [(header::CACHE_CONTROL, "no-store")];
-        let mut response = (status, no_store, Json(self.to_json())).into_response();
+        let mut response = (self.code.status(), no_store, Json(self.to_json())).into_response();
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -4,6 +4,13 @@
 use std::fmt;
 
 use serde::Serialize;
+use utoipa::PartialSchema;
+use utoipa::ToSchema;
+use utoipa::openapi::ArrayBuilder;
+use utoipa::openapi::ObjectBuilder;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::Schema;
+use utoipa::openapi::Type;
 
 /// Satisfies every check.
 pub const ADMIN: &str = "admin";
@@ -19,6 +26,15 @@ const MAX_COUNT: usize = 64;
 #[sqlx(transparent, no_pg_array)]
 #[serde(transparent)]
 pub struct Scopes(Vec<String>);
+
+impl PartialSchema for Scopes {
+    fn schema() -> RefOr<Schema> {
+        let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^[!#-\[\]-~]{1,64}$"));
+        ArrayBuilder::new().items(name).max_items(Some(MAX_COUNT)).into()
+    }
+}
+
+impl ToSchema for Scopes {}
 
 #[derive(Debug, thiserror::Error)]
 #[error("a scope is one to 64 printable ASCII characters without space, quote or backslash")]

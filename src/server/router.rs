@@ -34,7 +34,8 @@ pub fn router(app: App) -> Router {
         .nest("/v1", credential_api(&app))
         // Nested routes do not reach this one.
         .route("/v1/", any(async || ApiError::not_found()))
-        .nest("/api/auth", session_api());
+        .nest("/api/auth", session_api())
+        .merge(documents());
     // An issuer with a path: behind a proxy that strips it, and behind one that does not.
     // Either way what pages say of addresses gets the path in front.
     let (faces, at_issuer, forward_auth_at_issuer) = if base_path.is_empty() {
@@ -148,6 +149,11 @@ fn session_api() -> Router<App> {
         .method_not_allowed_fallback(async || {
             ApiErrorCode::MethodNotAllowed.because("This address takes another method").upper_case()
         })
+}
+
+/// What tells programs of the JSON interfaces, those of any origin.
+fn documents() -> Router<App> {
+    Router::new().route("/openapi.json", get(api::openapi::get)).layer(layers::cors())
 }
 
 fn people(app: &App) -> Router<App> {
