@@ -15,3 +15,5 @@ mod clients;
 mod grants;
 mod idempotency;
 mod profile;
+mod verify;
+mod verify_refusals;

@@ -35,7 +35,11 @@ impl RawConnection {
     }
 
     pub async fn get(&mut self, path: &str) -> RawAnswer {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n");
+        self.send(&format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n")).await
+    }
+
+    /// These very bytes.
+    pub async fn send(&mut self, request: &str) -> RawAnswer {
         let _ = self.0.write_all(request.as_bytes()).await;
         self.answer().await
     }
