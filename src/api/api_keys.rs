@@ -21,7 +21,7 @@ use crate::api::path::Path;
 use crate::api_keys::format;
 use crate::api_keys::key;
 use crate::api_keys::key::ApiKey;
-use crate::api_keys::key::Change;
+use crate::api_keys::key::Ending;
 use crate::api_keys::key::NewApiKey;
 use crate::app::App;
 use crate::base::clock::Timestamp;
@@ -31,6 +31,7 @@ use crate::gate::caller::Caller;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
 use crate::gate::permission::MayAdmin;
+use crate::organizations::ip_allowlist::IpAllowlist;
 use crate::scopes::Scopes;
 
 /// Longer than any roll-out takes.
@@ -184,10 +185,11 @@ pub async fn create(
         scopes: &scopes,
         created_by: caller.principal.user.as_ref().map(|user| user.id),
         expires_at,
+        ip_allowlist: &IpAllowlist::default(),
     };
-    let mut db = app.db.acquire().await?;
-    let (id, secret) = key::create(&mut db, &new, &app.config.api_key_prefix, now).await?;
-    drop(db);
+    let mut tx = app.db.begin().await?;
+    let (id, secret) = key::create(&mut tx, &new, &app.config.api_key_prefix, &caller.act).await?;
+    tx.commit().await?;
     let shown = find(&app, &caller, id).await?;
     let shown = ShownWithSecret { shown, key: secret.expose().to_owned() };
     let location = format!("/v1/api-keys/{id}");
@@ -216,10 +218,10 @@ pub async fn update(
         ExpiryChange::Keep => None,
         ExpiryChange::Set(expiry) => Some(checked_expiry(expiry, app.clock.now())?),
     };
-    let change = Change { label, scopes: scopes.as_ref(), expires_at };
-    let mut db = app.db.acquire().await?;
-    let changed = key::update(&mut db, caller.organization_id(), id, &change).await?;
-    drop(db);
+    let update = key::Update { label, scopes: scopes.as_ref(), expires_at, ip_allowlist: None };
+    let mut tx = app.db.begin().await?;
+    let changed = key::update(&mut tx, caller.organization_id(), id, &update, &caller.act).await?;
+    tx.commit().await?;
     let shown = find(&app, &caller, id).await?;
     if changed { Ok(Json(shown)) } else { Err(revoked()) }
 }
@@ -249,10 +251,10 @@ pub async fn rotate(
                 .because("overlap_seconds must be 0 to 2592000")
                 .at("overlap_seconds")
         })?;
-    let mut db = app.db.acquire().await?;
+    let mut tx = app.db.begin().await?;
     let key = (caller.organization_id(), id);
-    let secret = key::rotate(&mut db, key, overlap, &app.config.api_key_prefix, app.clock.now()).await?;
-    drop(db);
+    let secret = key::rotate(&mut tx, key, overlap, &app.config.api_key_prefix, &caller.act).await?;
+    tx.commit().await?;
     let shown = find(&app, &caller, id).await?;
     let shown = ShownWithSecret { shown, key: secret.ok_or_else(revoked)?.expose().to_owned() };
     Ok(([no_store()], Json(shown)))
@@ -271,8 +273,10 @@ pub async fn delete(
     MayAdmin(caller): MayAdmin,
     Path(id): Path<ApiKeyId>,
 ) -> Result<StatusCode, ApiError> {
+    let mut tx = app.db.begin().await?;
+    let revoked = key::revoke(&mut tx, caller.organization_id(), id, Ending::Revoked, &caller.act).await?;
+    tx.commit().await?;
     let mut db = app.db.acquire().await?;
-    let revoked = key::revoke(&mut db, caller.organization_id(), id, app.clock.now()).await?;
     if revoked || key::find(&mut db, caller.organization_id(), id).await?.is_some() {
         return Ok(StatusCode::NO_CONTENT);
     }

@@ -95,12 +95,12 @@ pub async fn create(
     MayAdmin(caller): MayAdmin,
     JsonBody(body): JsonBody<ClientBody>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let now = app.clock.now();
     check_plan(&app, &caller).await?;
     let registration = applied(body, Registration::blank(app.config.lifetimes))?;
     registration.check(app.config.scopes.all()).map_err(|error| invalid(&error))?;
     let mut tx = app.db.begin().await?;
-    let (id, secret) = client::register(&mut tx, caller.organization_id(), &registration, now).await?;
+    let (id, secret) =
+        client::register(&mut tx, caller.organization_id(), &registration, &caller.act).await?;
     tx.commit().await?;
     let client = find(&app, &caller, id).await?;
     let mut shown = with_secrets(&app, &client).await?;
@@ -130,12 +130,11 @@ pub async fn update(
         return Err(error.at("type"));
     }
     let disabled = body.disabled;
-    let registration = applied(body, client.registration)?;
+    let registration = applied(body, client.registration.clone())?;
     registration.check(app.config.scopes.all()).map_err(|error| invalid(&error))?;
-    client::update(&mut tx, client.id, &registration).await?;
+    client::update(&mut tx, &client, &registration, &caller.act).await?;
     if let Some(disabled) = disabled {
-        let disabled_at = disabled.then(|| client.disabled_at.unwrap_or(now));
-        client::set_disabled(&mut tx, caller.organization_id(), client.id, disabled_at).await?;
+        client::set_disabled(&mut tx, &client, disabled, &caller.act).await?;
     }
     tx.commit().await?;
     let client = find(&app, &caller, id).await?;
@@ -147,11 +146,10 @@ pub async fn delete(
     MayAdmin(caller): MayAdmin,
     Path(id): Path<ClientId>,
 ) -> Result<StatusCode, ApiError> {
-    let mut db = app.db.acquire().await?;
-    if client::delete(&mut db, caller.organization_id(), id).await? {
-        return Ok(StatusCode::NO_CONTENT);
-    }
-    Err(ApiError::not_found())
+    let mut tx = app.db.begin().await?;
+    let was_there = client::delete(&mut tx, caller.organization_id(), id, &caller.act).await?;
+    tx.commit().await?;
+    if was_there { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::not_found()) }
 }
 
 pub async fn create_secret(
@@ -171,8 +169,10 @@ pub async fn create_secret(
     if body.expires_at.is_some_and(|at| at <= now) {
         return Err(ApiErrorCode::ValidationError.because("expires_at is in the past").at("expires_at"));
     }
-    let mut db = app.db.acquire().await?;
-    let created = secret::create(&mut db, client.id, label, body.expires_at, now).await?;
+    let mut tx = app.db.begin().await?;
+    let whose = (client.organization_id, client.id);
+    let created = secret::create(&mut tx, whose, label, body.expires_at, &caller.act).await?;
+    tx.commit().await?;
     let (secret_id, secret) = created.ok_or_else(|| {
         ApiErrorCode::Conflict.because("The client has as many secrets as it may; delete one first")
     })?;
@@ -192,11 +192,11 @@ pub async fn delete_secret(
     Path((id, secret_id)): Path<(ClientId, ClientSecretId)>,
 ) -> Result<StatusCode, ApiError> {
     let client = find(&app, &caller, id).await?;
-    let mut db = app.db.acquire().await?;
-    if secret::delete(&mut db, client.id, secret_id).await? {
-        return Ok(StatusCode::NO_CONTENT);
-    }
-    Err(ApiError::not_found())
+    let mut tx = app.db.begin().await?;
+    let whose = (client.organization_id, client.id);
+    let was_there = secret::delete(&mut tx, whose, secret_id, &caller.act).await?;
+    tx.commit().await?;
+    if was_there { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::not_found()) }
 }
 
 /// Of the caller's organization; one of another is as unknown as one of nobody's.

@@ -35,15 +35,14 @@ pub async fn list(
 
 pub async fn delete(
     State(app): State<App>,
-    Caller { principal, .. }: Caller,
+    caller: Caller,
     Path(id): Path<GrantId>,
 ) -> Result<StatusCode, ApiError> {
-    let whose = whose(&app, &principal)?;
-    let mut db = app.db.acquire().await?;
-    if grant::revoke(&mut db, whose, id, "api", app.clock.now()).await? {
-        return Ok(StatusCode::NO_CONTENT);
-    }
-    Err(ApiError::not_found())
+    let whose = whose(&app, &caller.principal)?;
+    let mut tx = app.db.begin().await?;
+    let was_there = grant::revoke(&mut tx, whose, id, "api", &caller.act).await?;
+    tx.commit().await?;
+    if was_there { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::not_found()) }
 }
 
 fn whose(app: &App, principal: &Principal) -> Result<Whose, ApiError> {

@@ -23,6 +23,7 @@ use crate::gate::error::RETRY_AFTER_OUTAGE;
 use crate::gate::principal;
 use crate::gate::principal::Credential;
 use crate::gate::principal::Principal;
+use crate::gate::provenance::Provenance;
 use crate::gate::sign_in;
 use crate::gate::sign_in::Authenticated;
 use crate::gate::sign_in::Registered;
@@ -69,14 +70,15 @@ const NO_STORE: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-s
 
 pub async fn register(
     State(app): State<App>,
-    address: ClientAddress,
+    provenance: Provenance,
     body: Result<JsonBody<Register>, ApiError>,
 ) -> Result<impl IntoResponse, SessionError> {
     let JsonBody(body) = body?;
     if !app.config.registration {
         return Err(ApiErrorCode::Forbidden.because("Registration is closed").into());
     }
-    let registered = sign_in::register(&app, &body.email, body.password, &body.company_name, address).await?;
+    let registered =
+        sign_in::register(&app, &body.email, body.password, &body.company_name, provenance).await?;
     match registered {
         Registered::Yes(user, organization) => {
             let answer = json!({

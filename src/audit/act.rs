@@ -1,8 +1,12 @@
 //! Who does something, from where and when.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use crate::base::clock::Timestamp;
+use crate::base::ids::ApiKeyId;
+use crate::base::ids::ClientId;
+use crate::base::ids::UserId;
 
 #[derive(Debug, Clone)]
 pub struct Act {
@@ -30,6 +34,30 @@ pub enum ActorKind {
     Operator,
     /// Nobody: a rule of the server, such as a replay that ends a grant.
     Server,
+}
+
+impl Actor {
+    pub fn user(id: UserId, email: &str) -> Self {
+        Self { kind: ActorKind::User, id: Some(id.to_string()), name: Some(email.to_owned()) }
+    }
+
+    pub fn client(id: ClientId, name: &str) -> Self {
+        Self { kind: ActorKind::Client, id: Some(id.to_string()), name: Some(name.to_owned()) }
+    }
+
+    pub fn api_key(id: ApiKeyId, label: &str) -> Self {
+        Self { kind: ActorKind::ApiKey, id: Some(id.to_string()), name: Some(label.to_owned()) }
+    }
+}
+
+/// As a ledger names them: kind and id.
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.id {
+            Some(id) => write!(f, "{}:{id}", self.kind.name()),
+            None => f.write_str(self.kind.name()),
+        }
+    }
 }
 
 impl ActorKind {

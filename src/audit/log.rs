@@ -1,6 +1,7 @@
 //! The audit log: append-only, also for the server itself.
 
 use ipnet::IpNet;
+use serde_json::Map;
 use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::PgTransaction;
@@ -52,6 +53,18 @@ pub struct Filter {
     pub until: Option<Timestamp>,
 }
 
+/// What of two objects with the same fields differs, before and after; `None` where nothing does.
+pub fn difference(before: &Value, after: &Value) -> Option<(Value, Value)> {
+    let (before, after) = (before.as_object()?, after.as_object()?);
+    let differs = |name: &&String| before.get(*name) != after.get(*name);
+    let names: Vec<&String> = after.keys().filter(differs).collect();
+    let only = |of: &Map<String, Value>| {
+        let pick = |name: &&String| ((*name).clone(), of.get(*name).cloned().unwrap_or_default());
+        Value::Object(names.iter().map(pick).collect())
+    };
+    (!names.is_empty()).then(|| (only(before), only(after)))
+}
+
 /// Records the change, and tells the endpoints of the organization that want to hear of it.
 pub async fn record(tx: &mut PgTransaction<'_>, act: &Act, change: &Change<'_>) -> sqlx::Result<()> {
     let (target_kind, target_id) = &change.target;
@@ -89,7 +102,7 @@ pub async fn record(tx: &mut PgTransaction<'_>, act: &Act, change: &Change<'_>) 
 fn event_data(change: &Change<'_>) -> Value {
     let mut data = change.after.clone().or_else(|| change.before.clone()).unwrap_or_default();
     if !data.is_object() {
-        data = Value::Object(serde_json::Map::default());
+        data = Value::Object(Map::default());
     }
     data["id"] = change.target.1.clone().into();
     data

@@ -10,6 +10,7 @@ use clap::Subcommand;
 use clap::ValueEnum;
 use serde_json::json;
 use sqlx::PgConnection;
+use sqlx::PgTransaction;
 
 use crate::accounts::email;
 use crate::accounts::password::Passwords;
@@ -18,11 +19,13 @@ use crate::api_keys::key;
 use crate::api_keys::key::NewApiKey;
 use crate::app::config::Config;
 use crate::app::config::Settings;
+use crate::audit::act::Act;
 use crate::base::clock::Clock;
 use crate::base::secret::Secret;
 use crate::clients::client;
 use crate::clients::registration::Registration;
 use crate::gate::sign_in;
+use crate::organizations::ip_allowlist::IpAllowlist;
 use crate::organizations::member;
 use crate::organizations::member::Role;
 use crate::organizations::organization;
@@ -129,14 +132,16 @@ impl CreateClient {
         let result = async {
             database.migrate().await?;
             let mut tx = database.pool.begin().await?;
-            let now = Clock::System.now();
+            let act = Act::of_operator(Clock::System.now());
             let organization = find_organization(&mut tx, &self.organization).await?;
             let registration = self.registration(&config)?;
             registration
                 .check(config.scopes.all())
                 .map_err(|error| anyhow::anyhow!("{}: {error}", error.field))?;
-            let (id, secret) = client::register(&mut tx, organization.id, &registration, now).await?;
-            client::set_reviewed(&mut tx, id, self.reviewed).await?;
+            let (id, secret) = client::register(&mut tx, organization.id, &registration, &act).await?;
+            if self.reviewed {
+                client::set_reviewed(&mut tx, id, true, &act).await?;
+            }
             tx.commit().await?;
             let mut shown = json!({ "client_id": id });
             if let Some(secret) = secret {
@@ -196,7 +201,7 @@ impl CreateUser {
             if member::find_role(&mut tx, organization.id, user.id).await?.is_some() {
                 bail!("this person belongs to the organization already");
             }
-            member::add(&mut tx, organization.id, user.id, role, now).await?;
+            member::add(&mut tx, organization.id, user.id, role, &Act::of_operator(now)).await?;
             tx.commit().await?;
             let shown = json!({
                 "id": user.id,
@@ -230,8 +235,11 @@ impl CreateApikey {
                 scopes: &scopes,
                 created_by: None,
                 expires_at: None,
+                ip_allowlist: &IpAllowlist::default(),
             };
-            let (id, key) = key::create(&mut tx, &new, &config.api_key_prefix, Clock::System.now()).await?;
+            let (id, key) =
+                key::create(&mut tx, &new, &config.api_key_prefix, &Act::of_operator(Clock::System.now()))
+                    .await?;
             tx.commit().await?;
             print(&json!({ "id": id, "key": key.expose() }), self.json)
         }
@@ -259,7 +267,7 @@ async fn find_organization(db: &mut PgConnection, name: &str) -> anyhow::Result<
 }
 
 async fn create_organization(
-    db: &mut PgConnection,
+    tx: &mut PgTransaction<'_>,
     email: &str,
     config: &Config,
 ) -> anyhow::Result<Organization> {
@@ -268,8 +276,8 @@ async fn create_organization(
         credits_cents: config.new_organization_credits_cents,
     };
     let name: String = email.chars().take(organization::MAX_NAME_LENGTH).collect();
-    let id = organization::create(db, &name, beginning, Clock::System.now()).await?;
-    organization::find(db, id).await?.context("a new organization was not found")
+    let id = organization::create(tx, &name, beginning, &Act::of_operator(Clock::System.now())).await?;
+    organization::find(tx, id).await?.context("a new organization was not found")
 }
 
 /// `--scope read --scope write` and `--scope "read write"` are the same.

@@ -1,8 +1,14 @@
 //! A third-party application (RFC 6749 §2), owned by an organization.
 
 use chrono::TimeDelta;
+use serde_json::Value;
+use serde_json::json;
 use sqlx::PgConnection;
+use sqlx::PgTransaction;
 
+use crate::audit::act::Act;
+use crate::audit::log;
+use crate::audit::log::Change;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ClientId;
 use crate::base::ids::OrganizationId;
@@ -115,12 +121,12 @@ impl From<Row> for ClientWithSecrets {
 
 /// The registration has been checked.
 pub async fn create(
-    db: &mut PgConnection,
+    tx: &mut PgTransaction<'_>,
     organization: OrganizationId,
     registration: &Registration,
-    now: Timestamp,
+    act: &Act,
 ) -> sqlx::Result<ClientId> {
-    let id = ClientId::new(now);
+    let id = ClientId::new(act.at);
     sqlx::query!(
         "insert into clients (id, organization_id, name, is_confidential, redirect_uris, scopes, default_scopes,
                               required_scopes, grant_types, access_token_seconds, refresh_token_idle_seconds,
@@ -128,27 +134,40 @@ pub async fn create(
          values ($1, $2, '', false, '{}', '{}', '{}', '{}', '{}', 0, 0, 0, 0, $3)",
         id as ClientId,
         organization as OrganizationId,
-        now,
+        act.at,
     )
-    .execute(&mut *db)
+    .execute(&mut **tx)
     .await?;
     // One place knows the columns of a registration.
-    update(db, id, registration).await?;
+    write(tx, id, registration).await?;
+    let after = registration.told();
+    record(tx, act, organization, ("client.created", id), (None, Some(after))).await?;
     Ok(id)
+}
+
+async fn record(
+    tx: &mut PgTransaction<'_>,
+    act: &Act,
+    organization: OrganizationId,
+    (action, id): (&str, ClientId),
+    (before, after): (Option<Value>, Option<Value>),
+) -> sqlx::Result<()> {
+    let target = ("client", id.to_string());
+    log::record(tx, act, &Change { organization: Some(organization), action, target, before, after }).await
 }
 
 /// With a first secret if it is confidential, which exists nowhere else. The registration has been checked.
 pub async fn register(
-    tx: &mut PgConnection,
+    tx: &mut PgTransaction<'_>,
     organization: OrganizationId,
     registration: &Registration,
-    now: Timestamp,
+    act: &Act,
 ) -> sqlx::Result<(ClientId, Option<Secret>)> {
-    let id = create(tx, organization, registration, now).await?;
+    let id = create(tx, organization, registration, act).await?;
     if !registration.is_confidential {
         return Ok((id, None));
     }
-    let created = secret::create(tx, id, "First secret", None, now).await?;
+    let created = secret::create(tx, (organization, id), "First secret", None, act).await?;
     Ok((id, created.map(|(_, secret)| secret)))
 }
 
@@ -171,9 +190,22 @@ pub async fn find_for_update(
     Ok(found.filter(|client| client.organization_id == organization))
 }
 
-/// The registration has been checked. Whoever vouched for the client vouched for what it was: a change of what
-/// people see or may lose ends that.
-pub async fn update(db: &mut PgConnection, id: ClientId, registration: &Registration) -> sqlx::Result<()> {
+/// The registration has been checked.
+pub async fn update(
+    tx: &mut PgTransaction<'_>,
+    client: &Client,
+    registration: &Registration,
+    act: &Act,
+) -> sqlx::Result<()> {
+    let difference = log::difference(&client.registration.told(), &registration.told());
+    let Some((before, after)) = difference else { return Ok(()) };
+    write(tx, client.id, registration).await?;
+    let whose = client.organization_id;
+    record(tx, act, whose, ("client.updated", client.id), (Some(before), Some(after))).await
+}
+
+/// Whoever vouched for the client vouched for what it was: a change of what people see or may lose ends that.
+async fn write(db: &mut PgConnection, id: ClientId, registration: &Registration) -> sqlx::Result<()> {
     let seconds = |lifetime: TimeDelta| i32::try_from(lifetime.num_seconds()).unwrap_or(i32::MAX);
     let lifetimes = registration.lifetimes;
     sqlx::query!(
@@ -265,39 +297,63 @@ pub async fn list(db: &mut PgConnection, organization: OrganizationId) -> sqlx::
 }
 
 /// With its secrets and grants; `false` if the organization has no such client.
-pub async fn delete(db: &mut PgConnection, organization: OrganizationId, id: ClientId) -> sqlx::Result<bool> {
-    let done = sqlx::query!(
-        "delete from clients where id = $1 and organization_id = $2",
-        id as ClientId,
-        organization as OrganizationId,
-    )
-    .execute(db)
-    .await?;
-    Ok(done.rows_affected() > 0)
-}
-
-/// A disabled client gets no tokens, and those it has count no more. `None` enables it again.
-pub async fn set_disabled(
-    db: &mut PgConnection,
+pub async fn delete(
+    tx: &mut PgTransaction<'_>,
     organization: OrganizationId,
     id: ClientId,
-    disabled_at: Option<Timestamp>,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        "update clients set disabled_at = $3 where id = $1 and organization_id = $2",
+    act: &Act,
+) -> sqlx::Result<bool> {
+    let name = sqlx::query_scalar!(
+        "delete from clients where id = $1 and organization_id = $2 returning name",
         id as ClientId,
         organization as OrganizationId,
-        disabled_at,
     )
-    .execute(db)
+    .fetch_optional(&mut **tx)
     .await?;
-    Ok(())
+    let Some(name) = name else { return Ok(false) };
+    let before = json!({ "name": name });
+    record(tx, act, organization, ("client.deleted", id), (Some(before), None)).await?;
+    Ok(true)
 }
 
-/// The operator vouches for the client, or no longer does.
-pub async fn set_reviewed(db: &mut PgConnection, id: ClientId, is_reviewed: bool) -> sqlx::Result<()> {
-    sqlx::query!("update clients set is_reviewed = $2 where id = $1", id as ClientId, is_reviewed)
-        .execute(db)
-        .await?;
-    Ok(())
+/// A disabled client gets no tokens, and those it has count no more.
+pub async fn set_disabled(
+    tx: &mut PgTransaction<'_>,
+    client: &Client,
+    is_disabled: bool,
+    act: &Act,
+) -> sqlx::Result<()> {
+    if client.disabled_at.is_some() == is_disabled {
+        return Ok(());
+    }
+    sqlx::query!(
+        "update clients set disabled_at = $2 where id = $1",
+        client.id as ClientId,
+        is_disabled.then_some(act.at),
+    )
+    .execute(&mut **tx)
+    .await?;
+    let (before, after) = (json!({ "disabled": !is_disabled }), json!({ "disabled": is_disabled }));
+    let whose = client.organization_id;
+    record(tx, act, whose, ("client.updated", client.id), (Some(before), Some(after))).await
+}
+
+/// The operator vouches for the client, or no longer does. `false` if there is none.
+pub async fn set_reviewed(
+    tx: &mut PgTransaction<'_>,
+    id: ClientId,
+    is_reviewed: bool,
+    act: &Act,
+) -> sqlx::Result<bool> {
+    let organization = sqlx::query_scalar!(
+        r#"update clients set is_reviewed = $2 where id = $1 returning organization_id as "id: OrganizationId""#,
+        id as ClientId,
+        is_reviewed,
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    let Some(organization) = organization else { return Ok(false) };
+    let after = json!({ "reviewed": is_reviewed });
+    record(tx, act, organization, ("client.reviewed", id), (None, Some(after))).await?;
+    Ok(true)
 }

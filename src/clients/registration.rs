@@ -1,6 +1,8 @@
 //! What a client says of itself when it is registered or changed, and what of it is accepted.
 
 use chrono::TimeDelta;
+use serde_json::Value;
+use serde_json::json;
 use url::Url;
 
 use crate::base::text;
@@ -66,6 +68,26 @@ fn invalid(field: &'static str, message: impl Into<String>) -> Invalid {
 }
 
 impl Registration {
+    /// As the audit log and the webhooks tell it.
+    pub(super) fn told(&self) -> Value {
+        json!({
+            "name": self.name,
+            "homepage_url": self.homepage_url,
+            "logo_url": self.logo_url,
+            "type": if self.is_confidential { "confidential" } else { "public" },
+            "redirect_uris": self.redirect_uris,
+            "scopes": self.scopes,
+            "default_scopes": self.default_scopes,
+            "required_scopes": self.required_scopes,
+            "grant_types": self.grant_types,
+            "require_pkce": self.require_pkce,
+            "access_token_seconds": self.lifetimes.access_token.num_seconds(),
+            "refresh_token_idle_seconds": self.lifetimes.refresh_token_idle.num_seconds(),
+            "refresh_token_max_seconds": self.lifetimes.refresh_token_max.num_seconds(),
+            "retry_window_seconds": self.lifetimes.retry_window.num_seconds(),
+        })
+    }
+
     /// A client of which nothing was said yet.
     pub fn blank(lifetimes: Lifetimes) -> Self {
         Self {

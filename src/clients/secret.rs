@@ -1,10 +1,16 @@
 //! A confidential client's secrets: any number, so that one can be replaced without a moment's outage.
 
+use serde_json::json;
 use sqlx::PgConnection;
+use sqlx::PgTransaction;
 
+use crate::audit::act::Act;
+use crate::audit::log;
+use crate::audit::log::Change;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ClientId;
 use crate::base::ids::ClientSecretId;
+use crate::base::ids::OrganizationId;
 use crate::base::secret::Secret;
 use crate::base::secret::SecretHash;
 
@@ -25,28 +31,31 @@ pub struct ClientSecret {
     pub last_used_at: Option<Timestamp>,
 }
 
+/// A client and whose it is.
+pub type OwnedClient = (OrganizationId, ClientId);
+
 /// `None` if the client has as many as it may. The returned secret exists nowhere else.
 pub async fn create(
-    db: &mut PgConnection,
-    client: ClientId,
+    tx: &mut PgTransaction<'_>,
+    client: OwnedClient,
     label: &str,
     expires_at: Option<Timestamp>,
-    now: Timestamp,
+    act: &Act,
 ) -> sqlx::Result<Option<(ClientSecretId, Secret)>> {
     let secret = Secret::generate(PREFIX, LENGTH);
-    let id = insert(db, client, label, &secret, (expires_at, now)).await?;
+    let id = insert(tx, client, (label, expires_at), &secret, act).await?;
     Ok(id.map(|id| (id, secret)))
 }
 
-/// For a secret that somebody else made: `(expires_at, now)`.
+/// For a secret that somebody else made, with its label and expiry.
 pub async fn insert(
-    db: &mut PgConnection,
-    client: ClientId,
-    label: &str,
+    tx: &mut PgTransaction<'_>,
+    (organization, client): OwnedClient,
+    (label, expires_at): (&str, Option<Timestamp>),
     secret: &Secret,
-    (expires_at, now): (Option<Timestamp>, Timestamp),
+    act: &Act,
 ) -> sqlx::Result<Option<ClientSecretId>> {
-    let id = ClientSecretId::new(now);
+    let id = ClientSecretId::new(act.at);
     let done = sqlx::query!(
         r#"
         insert into client_secrets (id, client_id, hash, label, created_at, expires_at)
@@ -57,13 +66,24 @@ pub async fn insert(
         client as ClientId,
         &secret.hash() as &SecretHash,
         label,
-        now,
+        act.at,
         expires_at,
         MAX_COUNT,
     )
-    .execute(db)
+    .execute(&mut **tx)
     .await?;
-    Ok((done.rows_affected() > 0).then_some(id))
+    if done.rows_affected() == 0 {
+        return Ok(None);
+    }
+    let change = Change {
+        organization: Some(organization),
+        action: "client.secret_created",
+        target: ("client", client.to_string()),
+        before: None,
+        after: Some(json!({ "secret": id, "label": label, "expires_at": expires_at })),
+    };
+    log::record(tx, act, &change).await?;
+    Ok(Some(id))
 }
 
 /// The newest first.
@@ -83,15 +103,29 @@ pub async fn list(db: &mut PgConnection, client: ClientId) -> sqlx::Result<Vec<C
 }
 
 /// The next request with it is refused. `false` if the client has no such secret.
-pub async fn delete(db: &mut PgConnection, client: ClientId, id: ClientSecretId) -> sqlx::Result<bool> {
-    let done = sqlx::query!(
-        "delete from client_secrets where id = $1 and client_id = $2",
+pub async fn delete(
+    tx: &mut PgTransaction<'_>,
+    (organization, client): OwnedClient,
+    id: ClientSecretId,
+    act: &Act,
+) -> sqlx::Result<bool> {
+    let label = sqlx::query_scalar!(
+        "delete from client_secrets where id = $1 and client_id = $2 returning label",
         id as ClientSecretId,
         client as ClientId,
     )
-    .execute(db)
+    .fetch_optional(&mut **tx)
     .await?;
-    Ok(done.rows_affected() > 0)
+    let Some(label) = label else { return Ok(false) };
+    let change = Change {
+        organization: Some(organization),
+        action: "client.secret_deleted",
+        target: ("client", client.to_string()),
+        before: Some(json!({ "secret": id, "label": label })),
+        after: None,
+    };
+    log::record(tx, act, &change).await?;
+    Ok(true)
 }
 
 /// Writes at most once a minute: proving who one is should not cost a write.

@@ -5,7 +5,6 @@ use axum::extract::FromRequestParts;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::http::header;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
@@ -22,8 +21,8 @@ use crate::gate::principal;
 use crate::gate::principal::Found;
 use crate::gate::principal::Principal;
 use crate::gate::principal::Whose;
+use crate::gate::provenance::Provenance;
 use crate::gate::rate_limit;
-use crate::gate::session;
 use crate::organizations::organization::Organization;
 use crate::organizations::rate_limit::Decision;
 
@@ -117,13 +116,7 @@ pub async fn admit(
     if !rate.is_allowed {
         return refused(rate_limit::refusal(&rate, now), Some(principal.whose()), Some(rate));
     }
-    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    let act = Act {
-        actor: principal.actor(),
-        address: Some(address.ip),
-        user_agent: user_agent.map(session::shown_user_agent),
-        at: now,
-    };
+    let act = Provenance::new(address, headers, now).act(principal.actor());
     Ok(Caller { principal, rate, act })
 }
 

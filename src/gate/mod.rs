@@ -8,6 +8,7 @@ pub mod idempotency;
 pub mod original_request;
 pub mod permission;
 pub mod principal;
+pub mod provenance;
 pub mod rate_limit;
 pub mod request_log;
 pub mod session;

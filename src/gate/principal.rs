@@ -200,15 +200,10 @@ impl Principal {
     pub fn actor(&self) -> Actor {
         let email = self.user.as_ref().map(|user| user.email.clone());
         match (&self.key, &self.client) {
-            (Some(key), _) => {
-                Actor { kind: ActorKind::ApiKey, id: Some(key.id.to_string()), name: Some(key.name.clone()) }
-            }
-            (None, Some(client)) => Actor {
-                kind: ActorKind::Client,
-                id: Some(client.id.to_string()),
-                name: Some(
-                    email.map_or_else(|| client.name.clone(), |email| format!("{} for {email}", client.name)),
-                ),
+            (Some(key), _) => Actor::api_key(key.id, &key.name),
+            (None, Some(client)) => match email {
+                Some(email) => Actor::client(client.id, &format!("{} for {email}", client.name)),
+                None => Actor::client(client.id, &client.name),
             },
             (None, None) => Actor {
                 kind: ActorKind::User,

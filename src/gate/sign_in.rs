@@ -1,7 +1,7 @@
 //! Signing in and signing up: one set of rules for the pages and for the session API.
 
 use chrono::TimeDelta;
-use sqlx::Connection;
+use serde_json::json;
 use sqlx::PgConnection;
 
 use crate::accounts::email;
@@ -14,8 +14,12 @@ use crate::accounts::throttle::Subject;
 use crate::accounts::user;
 use crate::accounts::user::User;
 use crate::app::App;
+use crate::audit::act::Actor;
+use crate::audit::log;
+use crate::audit::log::Change;
 use crate::base::secret::Secret;
 use crate::gate::client_address::ClientAddress;
+use crate::gate::provenance::Provenance;
 use crate::organizations::member;
 use crate::organizations::member::Role;
 use crate::organizations::organization;
@@ -113,7 +117,7 @@ pub async fn register(
     email: &str,
     password: Secret,
     organization_name: &str,
-    address: ClientAddress,
+    provenance: Provenance,
 ) -> anyhow::Result<Registered> {
     let invalid = |field, message: &str| Registered::Invalid { field, message: message.to_owned() };
     let Some(email) = email::parse(email) else {
@@ -126,9 +130,10 @@ pub async fn register(
         return Ok(invalid(RegistrationField::OrganizationName, "A name has 1 to 100 characters"));
     };
     // Each costs as much as a sign-in, and a row that stays. This machine's own programs are the operator's.
-    if !address.ip.is_loopback() {
+    let address = provenance.address.ip;
+    if !address.is_loopback() {
         let mut db = app.db.acquire().await?;
-        let subjects = [Subject::Registration(address.ip)];
+        let subjects = [Subject::Registration(address)];
         if let Some(wait) = throttle::admit(&mut db, &subjects, app.clock.now()).await? {
             return Ok(Registered::Wait(wait));
         }
@@ -138,18 +143,25 @@ pub async fn register(
         Err(PasswordError::Busy) => return Ok(Registered::Busy),
         Err(error) => return Err(error.into()),
     };
-    let now = app.clock.now();
-    let mut connection = app.db.acquire().await?;
-    let mut tx = connection.begin().await?;
-    let Some(user) = user::create(&mut tx, email, &hash, now).await? else {
+    let mut tx = app.db.begin().await?;
+    let Some(user) = user::create(&mut tx, email, &hash, provenance.at).await? else {
         return Ok(Registered::AddressTaken);
     };
+    let act = provenance.act(Actor::user(user.id, &user.email));
     let beginning = Beginning {
         plan: &app.config.new_organization_plan,
         credits_cents: app.config.new_organization_credits_cents,
     };
-    let id = organization::create(&mut tx, name, beginning, now).await?;
-    member::add(&mut tx, id, user.id, Role::Owner, now).await?;
+    let id = organization::create(&mut tx, name, beginning, &act).await?;
+    let registered = Change {
+        organization: Some(id),
+        action: "user.registered",
+        target: ("user", user.id.to_string()),
+        before: None,
+        after: Some(json!({ "email": user.email })),
+    };
+    log::record(&mut tx, &act, &registered).await?;
+    member::add(&mut tx, id, user.id, Role::Owner, &act).await?;
     let organization = organization::find(&mut tx, id).await?;
     tx.commit().await?;
     let organization = organization.ok_or_else(|| anyhow::anyhow!("a new organization was not found"))?;

@@ -5,7 +5,9 @@
 //! other hands, and ends the grant (RFC 9700 §4.14.2).
 
 use sqlx::PgConnection;
+use sqlx::PgTransaction;
 
+use crate::audit::act::Act;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ClientId;
 use crate::base::ids::GrantId;
@@ -13,6 +15,8 @@ use crate::base::ids::OrganizationId;
 use crate::base::ids::UserId;
 use crate::base::secret::Secret;
 use crate::clients::registration::Lifetimes;
+use crate::grants::grant;
+use crate::grants::grant::GrantFacts;
 use crate::scopes::Scopes;
 use crate::signing::derived;
 use crate::signing::derived::Derived;
@@ -128,15 +132,43 @@ pub async fn move_on(
     Ok(Some(PresentedGrant { generation: grant.generation + 1, token_key, rotated_at: now, ..grant.clone() }))
 }
 
+/// Why a client's request ends a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The client asked for it (RFC 7009).
+    Client,
+    /// Two hold one code or refresh token.
+    Replay,
+}
+
 /// Ends the grant with all its tokens, whoever's it is.
-pub async fn revoke(db: &mut PgConnection, id: GrantId, because: &str, now: Timestamp) -> sqlx::Result<()> {
-    sqlx::query!(
+pub async fn revoke(
+    tx: &mut PgTransaction<'_>,
+    presented: &PresentedGrant,
+    ending: Ending,
+    act: &Act,
+) -> sqlx::Result<()> {
+    let (because, action) = match ending {
+        Ending::Client => ("client", "grant.revoked"),
+        Ending::Replay => ("replay", "grant.replayed"),
+    };
+    let done = sqlx::query!(
         "update grants set revoked_at = $2, revoked_because = $3 where id = $1 and revoked_at is null",
-        id as GrantId,
-        now,
+        presented.id as GrantId,
+        act.at,
         because,
     )
-    .execute(db)
+    .execute(&mut **tx)
     .await?;
-    Ok(())
+    if done.rows_affected() == 0 {
+        return Ok(());
+    }
+    let facts = GrantFacts {
+        id: presented.id,
+        organization_id: presented.organization_id,
+        client_id: presented.client_id,
+        user_id: presented.user_id,
+        scopes: presented.scopes.clone(),
+    };
+    grant::record(tx, act, action, &facts).await
 }

@@ -1,7 +1,12 @@
 //! A grant: one person's consent to one client inside one organization.
 
+use serde_json::json;
 use sqlx::PgConnection;
+use sqlx::PgTransaction;
 
+use crate::audit::act::Act;
+use crate::audit::log;
+use crate::audit::log::Change;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ClientId;
 use crate::base::ids::GrantId;
@@ -29,8 +34,8 @@ pub struct NewGrant<'a> {
 }
 
 /// At generation 0: a code may be derived.
-pub async fn create(db: &mut PgConnection, new: &NewGrant<'_>, now: Timestamp) -> sqlx::Result<GrantId> {
-    let id = GrantId::new(now);
+pub async fn create(tx: &mut PgTransaction<'_>, new: &NewGrant<'_>, act: &Act) -> sqlx::Result<GrantId> {
+    let id = GrantId::new(act.at);
     sqlx::query!(
         r#"
         insert into grants
@@ -48,12 +53,52 @@ pub async fn create(db: &mut PgConnection, new: &NewGrant<'_>, now: Timestamp) -
         new.redirect_uri_asked,
         new.code_challenge,
         new.token_key,
-        now,
+        act.at,
         new.expires_at,
     )
-    .execute(db)
+    .execute(&mut **tx)
     .await?;
+    let facts = GrantFacts {
+        id,
+        organization_id: new.organization,
+        client_id: new.client,
+        user_id: new.user,
+        scopes: new.scopes.clone(),
+    };
+    record(tx, act, "grant.created", &facts).await?;
     Ok(id)
+}
+
+/// What is told of a grant that came or went.
+#[derive(Debug)]
+pub(super) struct GrantFacts {
+    pub(super) id: GrantId,
+    pub(super) organization_id: OrganizationId,
+    pub(super) client_id: ClientId,
+    pub(super) user_id: UserId,
+    pub(super) scopes: Scopes,
+}
+
+pub(super) async fn record(
+    tx: &mut PgTransaction<'_>,
+    act: &Act,
+    action: &str,
+    grant: &GrantFacts,
+) -> sqlx::Result<()> {
+    let told = json!({
+        "client_id": grant.client_id,
+        "user_id": grant.user_id,
+        "scopes": grant.scopes,
+    });
+    let is_new = action == "grant.created";
+    let change = Change {
+        organization: Some(grant.organization_id),
+        action,
+        target: ("grant", grant.id.to_string()),
+        before: (!is_new).then(|| told.clone()),
+        after: is_new.then_some(told),
+    };
+    log::record(tx, act, &change).await
 }
 
 /// A consent given before, as the consent page wants to know it.
@@ -231,14 +276,15 @@ pub async fn list_apps(
 /// Every code, refresh token and access token under it is dead at once. `false` if `whose` has no such live
 /// grant.
 pub async fn revoke(
-    db: &mut PgConnection,
+    tx: &mut PgTransaction<'_>,
     whose: Whose,
     id: GrantId,
     because: &str,
-    now: Timestamp,
+    act: &Act,
 ) -> sqlx::Result<bool> {
     let (user, organization) = whose.filters();
-    let done = sqlx::query!(
+    let revoked = sqlx::query_as!(
+        GrantFacts,
         r#"
         update grants
            set revoked_at = $4, revoked_because = $5
@@ -246,42 +292,55 @@ pub async fn revoke(
            and ($2::uuid is null or user_id = $2)
            and ($3::uuid is null or organization_id = $3)
            and revoked_at is null
+        returning id as "id: GrantId", organization_id as "organization_id: OrganizationId",
+                  client_id as "client_id: ClientId", user_id as "user_id: UserId", scopes as "scopes: Scopes"
         "#,
         id as GrantId,
         user as Option<UserId>,
         organization as Option<OrganizationId>,
-        now,
+        act.at,
         because,
     )
-    .execute(db)
+    .fetch_optional(&mut **tx)
     .await?;
-    Ok(done.rows_affected() > 0)
+    let Some(revoked) = revoked else { return Ok(false) };
+    record(tx, act, "grant.revoked", &revoked).await?;
+    Ok(true)
 }
 
-/// Takes back all that a person gave to a client, in every organization and on every device.
+/// Takes back all that a person gave: to `client`, or to all; as `whose` says, everywhere or in one organization.
 pub async fn revoke_all(
-    db: &mut PgConnection,
-    user: UserId,
-    client: ClientId,
+    tx: &mut PgTransaction<'_>,
+    whose: Whose,
+    client: Option<ClientId>,
     because: &str,
-    now: Timestamp,
-) -> sqlx::Result<u64> {
-    let done = sqlx::query!(
+    act: &Act,
+) -> sqlx::Result<()> {
+    let (user, organization) = whose.filters();
+    let revoked = sqlx::query_as!(
+        GrantFacts,
         r#"
         update grants
-           set revoked_at = $3, revoked_because = $4
-         where user_id = $1
-           and client_id = $2
+           set revoked_at = $4, revoked_because = $5
+         where ($1::uuid is null or user_id = $1)
+           and ($2::uuid is null or organization_id = $2)
+           and ($3::uuid is null or client_id = $3)
            and revoked_at is null
+        returning id as "id: GrantId", organization_id as "organization_id: OrganizationId",
+                  client_id as "client_id: ClientId", user_id as "user_id: UserId", scopes as "scopes: Scopes"
         "#,
-        user as UserId,
-        client as ClientId,
-        now,
+        user as Option<UserId>,
+        organization as Option<OrganizationId>,
+        client as Option<ClientId>,
+        act.at,
         because,
     )
-    .execute(db)
+    .fetch_all(&mut **tx)
     .await?;
-    Ok(done.rows_affected())
+    for grant in &revoked {
+        record(tx, act, "grant.revoked", grant).await?;
+    }
+    Ok(())
 }
 
 /// Removes grants whose tokens can never come back, a day after; but of those that a person never took back

@@ -1,12 +1,16 @@
 //! A form sent by a client that has proved who it is (RFC 6749 §2.3).
 
 use axum::extract::FromRequest;
+use axum::extract::FromRequestParts;
 use axum::extract::Request;
 use axum::response::IntoResponse;
 use axum::response::Response;
 
 use crate::app::App;
+use crate::audit::act::Act;
+use crate::audit::act::Actor;
 use crate::clients::client::Client;
+use crate::gate::provenance::Provenance;
 use crate::oauth::client_auth;
 use crate::oauth::error::Answer;
 use crate::oauth::params::Params;
@@ -15,6 +19,8 @@ use crate::oauth::params::Params;
 pub struct ClientForm {
     pub client: Client,
     pub params: Params,
+    /// What the client does, as the audit log will tell it.
+    pub act: Act,
 }
 
 impl FromRequest<App> for ClientForm {
@@ -22,12 +28,16 @@ impl FromRequest<App> for ClientForm {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let links = &app.config.links;
-        let headers = request.headers().clone();
+        let (mut parts, body) = request.into_parts();
+        let Ok(provenance) = Provenance::from_request_parts(&mut parts, app).await;
+        let headers = parts.headers.clone();
+        let request = Request::from_parts(parts, body);
         let params =
             Params::read(request, app).await.map_err(|error| Answer(error, links).into_response())?;
         let client = client_auth::authenticate(app, &headers, &params)
             .await
             .map_err(|error| Answer(error, links).into_response())?;
-        Ok(Self { client, params })
+        let act = provenance.act(Actor::client(client.id, &client.registration.name));
+        Ok(Self { client, params, act })
     }
 }

@@ -2,9 +2,13 @@
 
 use std::fmt;
 
+use serde_json::json;
 use sqlx::PgConnection;
+use sqlx::PgTransaction;
 
-use crate::base::clock::Timestamp;
+use crate::audit::act::Act;
+use crate::audit::log;
+use crate::audit::log::Change;
 use crate::base::ids::OrganizationId;
 use crate::base::ids::UserId;
 use crate::scopes::Scopes;
@@ -43,22 +47,29 @@ impl fmt::Display for Role {
 }
 
 pub async fn add(
-    db: &mut PgConnection,
+    tx: &mut PgTransaction<'_>,
     organization: OrganizationId,
     user: UserId,
     role: Role,
-    now: Timestamp,
+    act: &Act,
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into members (organization_id, user_id, role, created_at) values ($1, $2, $3, $4)",
         organization as OrganizationId,
         user as UserId,
         role as Role,
-        now,
+        act.at,
     )
-    .execute(db)
+    .execute(&mut **tx)
     .await?;
-    Ok(())
+    let change = Change {
+        organization: Some(organization),
+        action: "member.added",
+        target: ("member", user.to_string()),
+        before: None,
+        after: Some(json!({ "role": role.to_string() })),
+    };
+    log::record(tx, act, &change).await
 }
 
 /// `None` for a stranger.

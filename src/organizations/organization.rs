@@ -3,8 +3,13 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use serde_json::json;
 use sqlx::PgConnection;
+use sqlx::PgTransaction;
 
+use crate::audit::act::Act;
+use crate::audit::log;
+use crate::audit::log::Change;
 use crate::base::clock::Timestamp;
 use crate::base::ids::OrganizationId;
 use crate::base::ids::UserId;
@@ -134,22 +139,34 @@ pub struct Beginning<'a> {
 }
 
 pub async fn create(
-    db: &mut PgConnection,
+    tx: &mut PgTransaction<'_>,
     name: &str,
     beginning: Beginning<'_>,
-    now: Timestamp,
+    act: &Act,
 ) -> sqlx::Result<OrganizationId> {
-    let id = OrganizationId::new(now);
+    let id = OrganizationId::new(act.at);
     sqlx::query!(
         "insert into organizations (id, name, plan, credits_cents, created_at) values ($1, $2, $3, $4, $5)",
         id as OrganizationId,
         name,
         beginning.plan,
         beginning.credits_cents,
-        now,
+        act.at,
     )
-    .execute(db)
+    .execute(&mut **tx)
     .await?;
+    let change = Change {
+        organization: Some(id),
+        action: "organization.created",
+        target: ("organization", id.to_string()),
+        before: None,
+        after: Some(json!({
+            "name": name,
+            "plan": beginning.plan,
+            "credits_cents": beginning.credits_cents,
+        })),
+    };
+    log::record(tx, act, &change).await?;
     Ok(id)
 }
 

@@ -13,8 +13,8 @@ use tower_sessions::Session;
 
 use crate::app::App;
 use crate::base::secret::Secret;
-use crate::gate::client_address::ClientAddress;
 use crate::gate::csrf::Csrf;
+use crate::gate::provenance::Provenance;
 use crate::gate::session;
 use crate::gate::sign_in;
 use crate::gate::sign_in::Registered;
@@ -60,7 +60,7 @@ pub async fn get(
 pub async fn post(
     State(app): State<App>,
     session: Session,
-    (address, csrf): (ClientAddress, Csrf),
+    (provenance, csrf): (Provenance, Csrf),
     headers: HeaderMap,
     posted: Form,
 ) -> Result<Response, PageError> {
@@ -73,7 +73,8 @@ pub async fn post(
         ..Register::default()
     };
     let password = Secret::new(posted.one("password")?);
-    match sign_in::register(&app, &page.email.value, password, &page.company_name.value, address).await? {
+    let address = provenance.address;
+    match sign_in::register(&app, &page.email.value, password, &page.company_name.value, provenance).await? {
         Registered::Yes(user, _) => {
             let user_agent = login::user_agent(&headers);
             session::begin(&session, user.id, address, user_agent, app.clock.now()).await?;

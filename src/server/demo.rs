@@ -14,6 +14,7 @@ use crate::api_keys::key;
 use crate::api_keys::key::NewApiKey;
 use crate::api_keys::verify;
 use crate::app::App;
+use crate::audit::act::Act;
 use crate::base::clock::Timestamp;
 use crate::base::ids::OrganizationId;
 use crate::base::secret::Secret;
@@ -24,6 +25,7 @@ use crate::clients::registration::CLIENT_CREDENTIALS;
 use crate::clients::registration::REFRESH_TOKEN;
 use crate::clients::registration::Registration;
 use crate::clients::secret;
+use crate::organizations::ip_allowlist::IpAllowlist;
 use crate::organizations::member;
 use crate::organizations::member::Role;
 use crate::organizations::organization;
@@ -89,22 +91,25 @@ async fn create(app: &App, secrets: &Secrets) -> anyhow::Result<()> {
     let hash = app.passwords.hash(secrets.password.clone()).await?;
     let mut tx = app.db.begin().await?;
     let Some(user) = user::create(&mut tx, EMAIL, &hash, now).await? else { return Ok(()) };
+    let act = Act::of_operator(now);
     let beginning = Beginning { plan: "pro", credits_cents: CREDITS_CENTS };
-    let organization = organization::create(&mut tx, ORGANIZATION, beginning, now).await?;
-    member::add(&mut tx, organization, user.id, Role::Owner, now).await?;
+    let organization = organization::create(&mut tx, ORGANIZATION, beginning, &act).await?;
+    member::add(&mut tx, organization, user.id, Role::Owner, &act).await?;
 
     // The public one last, so that it stands first in lists: it works without a secret being typed.
-    let confidential = client::create(&mut tx, organization, &registration(app, true), now).await?;
-    secret::insert(&mut tx, confidential, "Demo secret", &secrets.client_secret, (None, now)).await?;
-    client::create(&mut tx, organization, &registration(app, false), now).await?;
+    let confidential = client::create(&mut tx, organization, &registration(app, true), &act).await?;
+    let whose = (organization, confidential);
+    secret::insert(&mut tx, whose, ("Demo secret", None), &secrets.client_secret, &act).await?;
+    client::create(&mut tx, organization, &registration(app, false), &act).await?;
     let new_key = NewApiKey {
         organization,
         label: KEY_LABEL,
         scopes: &Scopes::from_names(["read", "write"])?,
         created_by: Some(user.id),
         expires_at: None,
+        ip_allowlist: &IpAllowlist::default(),
     };
-    key::insert(&mut tx, &new_key, &secrets.api_key, &app.config.api_key_prefix, now).await?;
+    key::insert(&mut tx, &new_key, &secrets.api_key, &app.config.api_key_prefix, &act).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -6,6 +6,7 @@
 mod request;
 mod response;
 
+use axum::extract::FromRequestParts;
 use axum::extract::OptionalFromRequestParts;
 use axum::extract::Request;
 use axum::extract::State;
@@ -15,12 +16,16 @@ use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
+use sqlx::Connection;
 use sqlx::PgConnection;
 
 use crate::app::App;
+use crate::audit::act::Act;
+use crate::audit::act::Actor;
 use crate::base::clock::Timestamp;
 use crate::gate::csrf;
 use crate::gate::csrf::Csrf;
+use crate::gate::provenance::Provenance;
 use crate::gate::request_log::RequestId;
 use crate::gate::session::SignedIn;
 use crate::gate::session::sign_in_url;
@@ -140,7 +145,8 @@ fn shown(parts: &Parts, sentence: &str, description: String) -> AuthorizeError {
 struct Asked {
     request: AuthorizeRequest,
     signed_in: SignedIn,
-    now: Timestamp,
+    /// What the person does, as the audit log will tell it.
+    act: Act,
 }
 
 async fn prepare(app: &App, parts: &mut Parts, query: &str) -> Result<Asked, Stop> {
@@ -159,7 +165,11 @@ async fn prepare(app: &App, parts: &mut Parts, query: &str) -> Result<Asked, Sto
         is_young && !request.prompts.contains(&Prompt::Login)
     };
     match signed_in.filter(is_fresh) {
-        Some(signed_in) => Ok(Asked { request, signed_in, now }),
+        Some(signed_in) => {
+            let Ok(provenance) = Provenance::from_request_parts(parts, app).await;
+            let act = provenance.act(Actor::user(signed_in.user.id, &signed_in.user.email));
+            Ok(Asked { request, signed_in, act })
+        }
         None if request.prompts.contains(&Prompt::None) => {
             Err(request.answer(ErrorCode::LoginRequired.because("the person is not signed in")))
         }
@@ -172,8 +182,8 @@ async fn prepare(app: &App, parts: &mut Parts, query: &str) -> Result<Asked, Sto
 
 async fn ask(app: &App, parts: &mut Parts, query: &str) -> Result<Response, Stop> {
     let asked = prepare(app, parts, query).await?;
-    let Asked { request, signed_in, now } = &asked;
-    let now = *now;
+    let Asked { request, signed_in, act } = &asked;
+    let now = act.at;
     let mut db = app.db.acquire().await.map_err(Stop::from_sqlx)?;
     let consents = consents(&mut db, request, signed_in, now).await?;
     let roles = roles(&mut db, signed_in).await?;
@@ -274,11 +284,10 @@ async fn consents<'a>(
 async fn grant_to(
     app: &App,
     db: &mut PgConnection,
-    Asked { request, signed_in, now }: &Asked,
+    Asked { request, signed_in, act }: &Asked,
     organization: &Organization,
     scopes: &Scopes,
 ) -> Result<Response, Stop> {
-    let now = *now;
     let role = member::find_role(db, organization.id, signed_in.user.id).await.map_err(Stop::from_sqlx)?;
     let scopes = role.map(|role| role.may_give(scopes)).unwrap_or_default();
     if scopes.is_empty() {
@@ -294,11 +303,13 @@ async fn grant_to(
         redirect_uri: &request.redirect_uri,
         redirect_uri_asked: request.redirect_uri_asked,
         code_challenge: request.code_challenge.as_deref(),
-        expires_at: now + request.client.registration.lifetimes.refresh_token_max,
+        expires_at: act.at + request.client.registration.lifetimes.refresh_token_max,
         token_key: keys.newest_token_key(),
     };
-    let id = grant::create(db, &new, now).await.map_err(Stop::from_sqlx)?;
-    let grant = generation::find_by_id(db, id).await.map_err(Stop::from_sqlx)?;
+    let mut tx = db.begin().await.map_err(Stop::from_sqlx)?;
+    let id = grant::create(&mut tx, &new, act).await.map_err(Stop::from_sqlx)?;
+    let grant = generation::find_by_id(&mut tx, id).await.map_err(Stop::from_sqlx)?;
+    tx.commit().await.map_err(Stop::from_sqlx)?;
     let grant = grant.ok_or_else(|| Stop::Failed(anyhow::anyhow!("a new grant was not found")))?;
     let code = grant.token(&keys).map_err(Stop::Failed)?;
     Ok(granted(&app.config.links, &request.redirect_uri, request.state.as_deref(), &code))

@@ -1,11 +1,15 @@
 //! The authorization code grant (RFC 6749 §4.1.3, RFC 7636 §4.6).
 
+use sqlx::Connection;
+
 use crate::app::App;
+use crate::audit::act::Act;
 use crate::clients::client::Client;
 use crate::clients::registration::REFRESH_TOKEN;
 use crate::grants::access_token;
 use crate::grants::access_token::Holder;
 use crate::grants::generation;
+use crate::grants::generation::Ending;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
@@ -20,6 +24,7 @@ pub(super) async fn exchange(
     app: &App,
     client: &Client,
     params: &Params,
+    act: &Act,
 ) -> Result<TokenResponse, OAuthError> {
     let code = params.required("code")?;
     let request = ExchangeRequest {
@@ -28,7 +33,7 @@ pub(super) async fn exchange(
         redirect_uri: params.optional("redirect_uri")?,
         code_verifier: params.optional("code_verifier")?,
     };
-    let now = app.clock.now();
+    let now = act.at;
     let keys = app.keys_that(|keys| keys.know(code)).await?;
     let lifetimes = &client.registration.lifetimes;
     let mut db = app.db.acquire().await?;
@@ -53,7 +58,10 @@ pub(super) async fn exchange(
     };
     let Some(grant) = moved else {
         // Used before, or by another request a moment ago: two holders of one code.
-        generation::revoke(&mut db, grant.id, "replay", now).await?;
+        // Committed before the refusal: returning the error would take it back.
+        let mut tx = db.begin().await?;
+        generation::revoke(&mut tx, &grant, Ending::Replay, act).await?;
+        tx.commit().await?;
         tracing::warn!(grant.id = %grant.id, client.id = %client.id, "a code was replayed: grant revoked");
         return Err(ErrorCode::InvalidGrant.because("the code was used before; its tokens are revoked"));
     };

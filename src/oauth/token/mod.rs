@@ -14,7 +14,6 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::base::secret::Secret;
-use crate::clients::client::Client;
 use crate::clients::registration::AUTHORIZATION_CODE;
 use crate::clients::registration::CLIENT_CREDENTIALS;
 use crate::clients::registration::REFRESH_TOKEN;
@@ -22,17 +21,17 @@ use crate::oauth::client_form::ClientForm;
 use crate::oauth::error::Answer;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
-use crate::oauth::params::Params;
 use crate::scopes::Scopes;
 
-pub async fn post(State(app): State<App>, ClientForm { client, params }: ClientForm) -> Response {
-    match grant(&app, &client, &params).await {
+pub async fn post(State(app): State<App>, form: ClientForm) -> Response {
+    match grant(&app, &form).await {
         Ok(tokens) => tokens.into_response(),
         Err(error) => Answer(error, &app.config.links).into_response(),
     }
 }
 
-async fn grant(app: &App, client: &Client, params: &Params) -> Result<TokenResponse, OAuthError> {
+async fn grant(app: &App, form: &ClientForm) -> Result<TokenResponse, OAuthError> {
+    let ClientForm { client, params, act } = form;
     let grant_type = params.required("grant_type")?;
     if ![AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS].contains(&grant_type) {
         return Err(ErrorCode::UnsupportedGrantType.because("the server does not offer that grant type"));
@@ -42,8 +41,8 @@ async fn grant(app: &App, client: &Client, params: &Params) -> Result<TokenRespo
             .because(format!("the client is not registered for the grant type {grant_type}")));
     }
     match grant_type {
-        AUTHORIZATION_CODE => authorization_code::exchange(app, client, params).await,
-        REFRESH_TOKEN => refresh_token::refresh(app, client, params).await,
+        AUTHORIZATION_CODE => authorization_code::exchange(app, client, params, act).await,
+        REFRESH_TOKEN => refresh_token::refresh(app, client, params, act).await,
         _ => client_credentials::issue(app, client, params),
     }
 }

@@ -1,10 +1,14 @@
 //! The refresh token grant (RFC 6749 §6, RFC 9700 §4.14).
 
+use sqlx::Connection;
+
 use crate::app::App;
+use crate::audit::act::Act;
 use crate::clients::client::Client;
 use crate::grants::access_token;
 use crate::grants::access_token::Holder;
 use crate::grants::generation;
+use crate::grants::generation::Ending;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
@@ -19,11 +23,12 @@ pub(super) async fn refresh(
     app: &App,
     client: &Client,
     params: &Params,
+    act: &Act,
 ) -> Result<TokenResponse, OAuthError> {
     let refresh_token = params.required("refresh_token")?;
     let scope = params.optional("scope")?.filter(|scope| !scope.trim().is_empty());
     let request = RefreshRequest { client_id: client.id, refresh_token, scope };
-    let now = app.clock.now();
+    let now = act.at;
     let keys = app.keys_that(|keys| keys.know(refresh_token)).await?;
     let lifetimes = &client.registration.lifetimes;
     let mut db = app.db.acquire().await?;
@@ -65,7 +70,10 @@ pub(super) async fn refresh(
             Verdict::Retry => grant,
             Verdict::Replay if lost_race && presented == grant.generation - 1 => grant,
             Verdict::Replay => {
-                generation::revoke(&mut db, grant.id, "replay", now).await?;
+                // Committed before the refusal: returning the error would take it back.
+                let mut tx = db.begin().await?;
+                generation::revoke(&mut tx, &grant, Ending::Replay, act).await?;
+                tx.commit().await?;
                 tracing::warn!(grant.id = %grant.id, client.id = %client.id, "a refresh token was replayed: grant revoked");
                 return Err(ErrorCode::InvalidGrant
                     .because("the refresh token was used before; its grant is revoked"));

@@ -15,12 +15,14 @@ use serde::Deserialize;
 
 use crate::api_keys::key;
 use crate::api_keys::key::ApiKey;
+use crate::api_keys::key::Ending;
 use crate::api_keys::key::NewApiKey;
 use crate::app::App;
 use crate::app::scope_catalog::ScopeEntry;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ApiKeyId;
 use crate::base::secret::Secret;
+use crate::organizations::ip_allowlist::IpAllowlist;
 use crate::pages::error::PageError;
 use crate::pages::form::Form;
 use crate::pages::page::Page;
@@ -195,10 +197,11 @@ pub async fn create(
         scopes: &asked,
         created_by: Some(visitor.user().id),
         expires_at,
+        ip_allowlist: &IpAllowlist::default(),
     };
-    let mut db = app.db.acquire().await?;
-    let (_, secret) = key::create(&mut db, &new, &app.config.api_key_prefix, now).await?;
-    drop(db);
+    let mut tx = app.db.begin().await?;
+    let (_, secret) = key::create(&mut tx, &new, &app.config.api_key_prefix, &visitor.act).await?;
+    tx.commit().await?;
     Ok(shown(&app, &visitor, format!("The key “{label}” is ready"), String::new(), &secret)
         .await?
         .into_response())
@@ -280,11 +283,11 @@ pub async fn rotate(
     let (seconds, when, _) =
         overlap.ok_or_else(|| PageError::bad_request("Choose when the old secret ends."))?;
     let key = find_live(&app, &visitor, &id).await?;
-    let mut db = app.db.acquire().await?;
+    let mut tx = app.db.begin().await?;
     let whose = (visitor.organization().id, key.id);
     let prefix = &app.config.api_key_prefix;
-    let secret = key::rotate(&mut db, whose, TimeDelta::seconds(*seconds), prefix, app.clock.now()).await?;
-    drop(db);
+    let secret = key::rotate(&mut tx, whose, TimeDelta::seconds(*seconds), prefix, &visitor.act).await?;
+    tx.commit().await?;
     let secret = secret.ok_or_else(PageError::not_found)?;
     let sentence = match seconds {
         0 => "The old secret has ended.".to_owned(),
@@ -326,9 +329,9 @@ pub async fn revoke(
     _posted: Form,
 ) -> Result<Redirect, PageError> {
     let key = find_live(&app, &visitor, &id).await?;
-    let mut db = app.db.acquire().await?;
-    key::revoke(&mut db, visitor.organization().id, key.id, app.clock.now()).await?;
-    drop(db);
+    let mut tx = app.db.begin().await?;
+    key::revoke(&mut tx, visitor.organization().id, key.id, Ending::Revoked, &visitor.act).await?;
+    tx.commit().await?;
     visitor.notify(format!("The key “{}” was revoked.", key.label)).await?;
     Ok(Redirect::to(API_KEYS))
 }

@@ -12,6 +12,7 @@ use crate::app::scope_catalog::ScopeCatalog;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ClientId;
 use crate::grants::grant;
+use crate::grants::grant::Whose;
 use crate::pages::error::PageError;
 use crate::pages::form::Form;
 use crate::pages::page::Page;
@@ -129,9 +130,10 @@ pub async fn remove(
     _posted: Form,
 ) -> Result<Redirect, PageError> {
     let (client, name) = find_connected(&app, &visitor, &id).await?;
-    let mut db = app.db.acquire().await?;
-    grant::revoke_all(&mut db, visitor.user().id, client, TAKEN_BACK, app.clock.now()).await?;
-    drop(db);
+    let mut tx = app.db.begin().await?;
+    let whose = Whose::Person(visitor.user().id);
+    grant::revoke_all(&mut tx, whose, Some(client), TAKEN_BACK, &visitor.act).await?;
+    tx.commit().await?;
     visitor.notify(format!("{name} no longer has access.")).await?;
     Ok(Redirect::to(APPS))
 }

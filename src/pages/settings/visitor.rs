@@ -2,7 +2,6 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
-use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use axum::response::Response;
@@ -12,9 +11,8 @@ use crate::accounts::user::User;
 use crate::app::App;
 use crate::audit::act::Act;
 use crate::audit::act::Actor;
-use crate::audit::act::ActorKind;
-use crate::gate::client_address::ClientAddress;
 use crate::gate::csrf::Csrf;
+use crate::gate::provenance::Provenance;
 use crate::gate::session;
 use crate::gate::session::SignedIn;
 use crate::organizations::member;
@@ -111,19 +109,9 @@ impl FromRequestParts<App> for Visitor {
             return Err(PageError::internal(anyhow::anyhow!("no session layer")).into_response());
         };
         let role = find_role(app, &signed_in).await.map_err(IntoResponse::into_response)?;
-        let act = act(app, parts, &signed_in.user).await;
+        let Ok(provenance) = Provenance::from_request_parts(parts, app).await;
+        let act = provenance.act(Actor::user(signed_in.user.id, &signed_in.user.email));
         Ok(Self { signed_in, session, act, csrf, role })
-    }
-}
-
-async fn act(app: &App, parts: &mut Parts, user: &User) -> Act {
-    let Ok(address) = ClientAddress::from_request_parts(parts, app).await;
-    let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    Act {
-        actor: Actor { kind: ActorKind::User, id: Some(user.id.to_string()), name: Some(user.email.clone()) },
-        address: Some(address.ip),
-        user_agent: user_agent.map(session::shown_user_agent),
-        at: app.clock.now(),
     }
 }
 

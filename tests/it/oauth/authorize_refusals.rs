@@ -1,7 +1,5 @@
 //! `/oauth/authorize`: what is wrong with a request, and whom it is told (RFC 6749 §4.1.2.1).
 
-use countersign::clients::client;
-
 use crate::oauth::Scene;
 use crate::oauth::assert_shown_as_page;
 use crate::support::Answer;
@@ -67,9 +65,7 @@ async fn a_client_that_is_not_proven_is_told_nothing() {
 #[tokio::test]
 async fn a_disabled_client_is_treated_as_unknown() {
     let scene = Scene::new().await;
-    let mut db = scene.server.app.db.acquire().await.unwrap();
-    let (id, now) = (scene.client.id.parse().unwrap(), scene.server.clock.now());
-    client::set_disabled(&mut db, scene.ada.organization, id, Some(now)).await.unwrap();
+    scene.server.disable_client(&scene.client.id).await;
 
     let answer = scene.browser.get(&scene.client.authorize_path(&Pkce::default(), &[])).await;
 

@@ -5,7 +5,6 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
 use countersign::base::ids::ClientId;
 use countersign::base::secret::Secret;
-use countersign::clients::client;
 use countersign::clients::secret;
 
 use crate::oauth::Scene;
@@ -67,9 +66,10 @@ async fn the_scheme_may_be_written_in_any_case() {
 async fn both_halves_of_basic_are_form_decoded() {
     let scene = Scene::confidential().await;
     let plain = "p+w d:%2F&=/\"\u{fc}\u{20ac}";
-    let now = scene.server.clock.now();
-    let mut db = scene.server.app.db.acquire().await.unwrap();
-    secret::insert(&mut db, scene.client_id(), "odd", &Secret::new(plain), (None, now)).await.unwrap();
+    let client = (scene.ada.organization, scene.client_id());
+    let mut tx = scene.server.app.db.begin().await.unwrap();
+    secret::insert(&mut tx, client, ("odd", None), &Secret::new(plain), &scene.server.act()).await.unwrap();
+    tx.commit().await.unwrap();
 
     let encoded: String = url::form_urlencoded::byte_serialize(plain.as_bytes()).collect();
     let id = scene.client.id.replace('_', "%5F");
@@ -198,15 +198,20 @@ async fn a_stranger_cannot_learn_which_clients_exist() {
 async fn every_secret_of_a_client_works_until_it_expires_or_is_deleted() {
     let scene = Scene::confidential().await;
     let (id, now) = (scene.client_id(), scene.server.clock.now());
-    let mut db = scene.server.app.db.acquire().await.unwrap();
+    let (client, act) = ((scene.ada.organization, id), scene.server.act());
     let hour = Some(now + TimeDelta::hours(1));
-    let (_, expiring) = secret::create(&mut db, id, "expiring", hour, now).await.unwrap().unwrap();
-    let (deleted_id, deleted) = secret::create(&mut db, id, "deleted", None, now).await.unwrap().unwrap();
+    let mut tx = scene.server.app.db.begin().await.unwrap();
+    let (_, expiring) = secret::create(&mut tx, client, "expiring", hour, &act).await.unwrap().unwrap();
+    let (deleted_id, deleted) =
+        secret::create(&mut tx, client, "deleted", None, &act).await.unwrap().unwrap();
+    tx.commit().await.unwrap();
     let status =
         async |secret: &str| scene.with_header(&basic(&scene.client.id, secret), &[GRANT]).await.status;
     assert_eq!((status(expiring.expose()).await, status(deleted.expose()).await), (200, 200));
 
-    secret::delete(&mut db, id, deleted_id).await.unwrap();
+    let mut tx = scene.server.app.db.begin().await.unwrap();
+    assert!(secret::delete(&mut tx, client, deleted_id, &act).await.unwrap());
+    tx.commit().await.unwrap();
     let after_deletion = status(deleted.expose()).await;
     scene.server.clock.advance(TimeDelta::hours(1));
     let after_expiry = status(expiring.expose()).await;
@@ -220,9 +225,7 @@ async fn a_disabled_client_is_refused_like_an_unknown_one() {
     let scene = Scene::confidential().await;
     let (id, secret) = scene.credentials();
     let unknown = scene.with_header(&basic("cli_x", secret), &[GRANT]).await;
-    let mut db = scene.server.app.db.acquire().await.unwrap();
-    let now = Some(scene.server.clock.now());
-    client::set_disabled(&mut db, scene.ada.organization, scene.client_id(), now).await.unwrap();
+    scene.server.disable_client(&scene.client.id).await;
 
     let disabled = scene.with_header(&basic(id, secret), &[GRANT]).await;
 

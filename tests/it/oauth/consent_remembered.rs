@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use countersign::grants::grant;
+use countersign::grants::grant::Whose;
 
 use crate::oauth::Scene;
 use crate::support::Answer;
@@ -91,9 +92,10 @@ async fn a_refusal_is_not_remembered_as_consent() {
 async fn who_has_taken_a_consent_back_is_asked_again() {
     let scene = Scene::new().await;
     scene.consent_to("read write", "read write").await;
-    let mut db = scene.server.app.db.acquire().await.unwrap();
-    let (ada, client) = (scene.ada.id.parse().unwrap(), scene.client.id.parse().unwrap());
-    grant::revoke_all(&mut db, ada, client, "person", scene.server.clock.now()).await.unwrap();
+    let (ada, client) = (Whose::Person(scene.ada.id.parse().unwrap()), scene.client.id.parse().unwrap());
+    let mut tx = scene.server.app.db.begin().await.unwrap();
+    grant::revoke_all(&mut tx, ada, Some(client), "person", &scene.server.act()).await.unwrap();
+    tx.commit().await.unwrap();
 
     let page = scene.visit(&scene.browser, "read write").await;
 

@@ -1,7 +1,6 @@
 //! `POST /oauth/introspect` (RFC 7662).
 
 use chrono::TimeDelta;
-use countersign::api_keys::key;
 use serde_json::json;
 
 use crate::oauth::Scene;
@@ -164,9 +163,7 @@ async fn a_stranger_may_not_ask() {
     let scene = Scene::confidential().await;
     let tokens = scene.tokens().await;
     let (id, revoked) = scene.server.key(scene.ada.organization, "admin").await;
-    let mut db = scene.server.app.db.acquire().await.unwrap();
-    let now = scene.server.clock.now();
-    assert!(key::revoke(&mut db, scene.ada.organization, id, now).await.unwrap());
+    scene.server.revoke_key(scene.ada.organization, id).await;
 
     for (header, value) in [
         ("x-nothing", "1"),
@@ -249,8 +246,7 @@ async fn what_was_revoked_is_inactive_at_once() {
     let (id, key) = scene.server.key(scene.ada.organization, "read").await;
 
     scene.client.post(&scene.server, "/oauth/revoke", &[("token", &tokens.refresh)]).await;
-    let mut db = scene.server.app.db.acquire().await.unwrap();
-    key::revoke(&mut db, scene.ada.organization, id, scene.server.clock.now()).await.unwrap();
+    scene.server.revoke_key(scene.ada.organization, id).await;
 
     for token in [tokens.access, tokens.refresh, key] {
         assert_inactive(&scene.introspect(&token).await);

@@ -4,7 +4,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use countersign::base::secret::sha256;
-use countersign::clients::client;
 
 use crate::oauth::Scene;
 use crate::oauth::assert_refused;
@@ -220,10 +219,7 @@ async fn a_disabled_client_cannot_exchange_its_code() {
     let scene = Scene::new().await;
     let pkce = Pkce::default();
     let code = scene.code(&pkce).await;
-    let mut db = scene.server.app.db.acquire().await.unwrap();
-    let id = scene.client.id.parse().unwrap();
-    let now = scene.server.clock.now();
-    client::set_disabled(&mut db, scene.ada.organization, id, Some(now)).await.unwrap();
+    scene.server.disable_client(&scene.client.id).await;
 
     let answer = scene.exchange(&code, &pkce).await;
 

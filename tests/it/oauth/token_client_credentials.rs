@@ -1,7 +1,6 @@
 //! `POST /oauth/token` with client credentials (RFC 6749 §4.4).
 
 use chrono::TimeDelta;
-use countersign::clients::client;
 use countersign::scopes::Scopes;
 use serde_json::Value;
 use serde_json::json;
@@ -127,10 +126,8 @@ async fn the_token_lives_ten_minutes() {
 async fn a_disabled_client_s_tokens_are_dead_at_once_and_it_gets_no_others() {
     let scene = Scene::confidential().await;
     let access_token = scene.client_credentials("read").await.field("access_token");
-    let mut db = scene.server.app.db.acquire().await.unwrap();
-    let (id, now) = (scene.client.id.parse().unwrap(), scene.server.clock.now());
 
-    client::set_disabled(&mut db, scene.ada.organization, id, Some(now)).await.unwrap();
+    scene.server.disable_client(&scene.client.id).await;
 
     assert!(!scene.is_accepted(&access_token).await);
     assert_refused(&scene.client_credentials("read").await, 401, "invalid_client");

@@ -12,10 +12,12 @@ use std::net::SocketAddr;
 
 use countersign::accounts::user;
 use countersign::api_keys::key;
+use countersign::api_keys::key::Ending;
 use countersign::api_keys::key::NewApiKey;
 use countersign::app::App;
 use countersign::app::config::Config;
 use countersign::app::config::Settings;
+use countersign::audit::act::Act;
 use countersign::base::clock::Clock;
 use countersign::base::ids::ApiKeyId;
 use countersign::base::ids::ClientId;
@@ -27,6 +29,7 @@ use countersign::base::server_secret::ServerSecret;
 use countersign::clients::client;
 use countersign::clients::registration::Registration;
 use countersign::clients::secret;
+use countersign::organizations::ip_allowlist::IpAllowlist;
 use countersign::organizations::member;
 use countersign::organizations::member::Role;
 use countersign::organizations::organization;
@@ -151,20 +154,45 @@ impl TestServer {
         let user = user::create(&mut tx, &email, &hash, now).await.unwrap().unwrap();
         let beginning = Beginning { plan, credits_cents: 500 };
         let organization =
-            organization::create(&mut tx, &format!("{name} Inc"), beginning, now).await.unwrap();
-        member::add(&mut tx, organization, user.id, Role::Owner, now).await.unwrap();
+            organization::create(&mut tx, &format!("{name} Inc"), beginning, &self.act()).await.unwrap();
+        member::add(&mut tx, organization, user.id, Role::Owner, &self.act()).await.unwrap();
         tx.commit().await.unwrap();
         TestUser { id: user.id.to_string(), email, organization }
     }
 
     /// A key of the organization.
     pub async fn key(&self, organization: OrganizationId, scopes: &str) -> (ApiKeyId, String) {
-        let mut db = self.app.db.acquire().await.unwrap();
         let scopes = Scopes::parse(scopes).unwrap();
-        let new =
-            NewApiKey { organization, label: "test", scopes: &scopes, created_by: None, expires_at: None };
-        let (id, key) = key::create(&mut db, &new, "sk", self.clock.now()).await.unwrap();
+        let new = NewApiKey {
+            organization,
+            label: "test",
+            scopes: &scopes,
+            created_by: None,
+            expires_at: None,
+            ip_allowlist: &IpAllowlist::default(),
+        };
+        let mut tx = self.app.db.begin().await.unwrap();
+        let (id, key) = key::create(&mut tx, &new, "sk", &self.act()).await.unwrap();
+        tx.commit().await.unwrap();
         (id, key.expose().to_owned())
+    }
+
+    pub async fn revoke_key(&self, organization: OrganizationId, id: ApiKeyId) {
+        let mut tx = self.app.db.begin().await.unwrap();
+        assert!(key::revoke(&mut tx, organization, id, Ending::Revoked, &self.act()).await.unwrap());
+        tx.commit().await.unwrap();
+    }
+
+    pub async fn disable_client(&self, id: &str) {
+        let mut tx = self.app.db.begin().await.unwrap();
+        let found = client::find(&mut tx, id.parse().unwrap(), self.clock.now()).await.unwrap().unwrap();
+        client::set_disabled(&mut tx, &found.client, true, &self.act()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// By the operator, now.
+    pub fn act(&self) -> Act {
+        Act::of_operator(self.clock.now())
     }
 
     /// A public client of the organization with [`CALLBACK`] and all scopes but `admin`.
@@ -202,14 +230,16 @@ impl TestServer {
         };
         adjust(&mut registration);
         registration.check(self.app.config.scopes.all()).unwrap();
-        let now = self.clock.now();
-        let mut db = self.app.db.acquire().await.unwrap();
-        let id: ClientId = client::create(&mut db, organization, &registration, now).await.unwrap();
+        let act = self.act();
+        let mut tx = self.app.db.begin().await.unwrap();
+        let id: ClientId = client::create(&mut tx, organization, &registration, &act).await.unwrap();
         let secret = if registration.is_confidential {
-            secret::create(&mut db, id, "test", None, now).await.unwrap().map(|(_, secret)| secret)
+            let created = secret::create(&mut tx, (organization, id), "test", None, &act).await.unwrap();
+            created.map(|(_, secret)| secret)
         } else {
             None
         };
+        tx.commit().await.unwrap();
         OAuthClient { id: id.to_string(), secret: secret.map(|secret| secret.expose().to_owned()) }
     }
 

@@ -19,17 +19,19 @@ impl TestServer {
         let now = self.clock.now();
         let hash = self.app.passwords.hash(Secret::new(PASSWORD)).await.unwrap();
         let email = format!("{name}@example.com");
-        let mut db = self.app.db.acquire().await.unwrap();
-        let user = user::create(&mut db, &email, &hash, now).await.unwrap().unwrap();
-        member::add(&mut db, organization, user.id, role, now).await.unwrap();
+        let mut tx = self.app.db.begin().await.unwrap();
+        let user = user::create(&mut tx, &email, &hash, now).await.unwrap().unwrap();
+        member::add(&mut tx, organization, user.id, role, &self.act()).await.unwrap();
+        tx.commit().await.unwrap();
         TestUser { id: user.id.to_string(), email, organization }
     }
 
     /// Lets a person into one more organization.
     pub async fn join(&self, user: &TestUser, organization: OrganizationId, role: Role) {
-        let mut db = self.app.db.acquire().await.unwrap();
+        let mut tx = self.app.db.begin().await.unwrap();
         let id = user.id.parse().unwrap();
-        member::add(&mut db, organization, id, role, self.clock.now()).await.unwrap();
+        member::add(&mut tx, organization, id, role, &self.act()).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     /// Without a credential.

@@ -6,11 +6,9 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
-use sqlx::Connection;
 
 use crate::app::App;
 use crate::clients::client;
-use crate::clients::secret;
 use crate::pages::error::PageError;
 use crate::pages::form::Form;
 use crate::pages::page::Page;
@@ -24,9 +22,6 @@ use crate::pages::settings::secret::Shown;
 use crate::pages::settings::secret::ShownOnce;
 use crate::pages::settings::visitor::Manager;
 use crate::pages::settings::visitor::Visitor;
-
-/// Of the secret that a confidential app is born with.
-const FIRST_SECRET: &str = "First secret";
 
 #[derive(Template)]
 #[template(path = "pages/settings/developer/new.html")]
@@ -60,18 +55,14 @@ pub async fn post(
         return Ok(page.status(StatusCode::UNPROCESSABLE_ENTITY).into_response());
     }
 
-    let now = app.clock.now();
-    let mut connection = app.db.acquire().await?;
-    let mut tx = connection.begin().await?;
-    let id = client::create(&mut tx, visitor.organization().id, &registration, now).await?;
-    let created =
-        if is_confidential { secret::create(&mut tx, id, FIRST_SECRET, None, now).await? } else { None };
+    let mut tx = app.db.begin().await?;
+    let organization = visitor.organization().id;
+    let (id, secret) = client::register(&mut tx, organization, &registration, &visitor.act).await?;
     tx.commit().await?;
-    drop(connection);
 
     let url = format!("{DEVELOPER}/{id}");
     let name = registration.name;
-    let Some((_, secret)) = created else {
+    let Some(secret) = secret else {
         visitor.notify(format!("{name} is registered.")).await?;
         return Ok(Redirect::to(&url).into_response());
     };

@@ -106,9 +106,9 @@ pub async fn post(
         let page = page(&app, &visitor, &client, form, SecretForm::default()).await?;
         return Ok(page.status(StatusCode::UNPROCESSABLE_ENTITY).into_response());
     }
-    let mut db = app.db.acquire().await?;
-    client::update(&mut db, client.id, &registration).await?;
-    drop(db);
+    let mut tx = app.db.begin().await?;
+    client::update(&mut tx, &client, &registration, &visitor.act).await?;
+    tx.commit().await?;
     visitor.notify("The changes are saved.").await?;
     Ok(Redirect::to(&format!("{DEVELOPER}/{id}")).into_response())
 }
@@ -190,9 +190,9 @@ pub async fn delete(
     _posted: Form,
 ) -> Result<Redirect, PageError> {
     let client = find(&app, &visitor, &id).await?;
-    let mut db = app.db.acquire().await?;
-    client::delete(&mut db, client.organization_id, client.id).await?;
-    drop(db);
+    let mut tx = app.db.begin().await?;
+    client::delete(&mut tx, client.organization_id, client.id, &visitor.act).await?;
+    tx.commit().await?;
     visitor.notify(format!("{} was deleted.", client.registration.name)).await?;
     Ok(Redirect::to(DEVELOPER))
 }

@@ -49,9 +49,10 @@ pub async fn create(
         Ok(label) => label,
         Err(problem) => return again(&app, &visitor, &client, refused(problem)).await,
     };
-    let mut db = app.db.acquire().await?;
-    let created = secret::create(&mut db, client.id, label, expires_at, now).await?;
-    drop(db);
+    let mut tx = app.db.begin().await?;
+    let whose = (client.organization_id, client.id);
+    let created = secret::create(&mut tx, whose, label, expires_at, &visitor.act).await?;
+    tx.commit().await?;
     let Some((_, secret)) = created else {
         let problem = format!("An app has at most {} secrets. Delete one first.", secret::MAX_COUNT);
         return again(&app, &visitor, &client, refused(problem)).await;
@@ -111,9 +112,9 @@ pub async fn delete(
 ) -> Result<Redirect, PageError> {
     let client = find(&app, &visitor, &id).await?;
     let secret = find_secret(&app, &client, &secret_id).await?;
-    let mut db = app.db.acquire().await?;
-    secret::delete(&mut db, client.id, secret.id).await?;
-    drop(db);
+    let mut tx = app.db.begin().await?;
+    secret::delete(&mut tx, (client.organization_id, client.id), secret.id, &visitor.act).await?;
+    tx.commit().await?;
     visitor.notify(format!("The secret “{}” was deleted.", secret.label)).await?;
     Ok(Redirect::to(&format!("{DEVELOPER}/{id}")))
 }
