@@ -8,6 +8,7 @@ use sqlx::Connection;
 use sqlx::PgConnection;
 
 use crate::base::clock::Timestamp;
+use crate::base::network::subscriber;
 use crate::base::secret::sha256;
 
 /// What is slowed down.
@@ -37,8 +38,8 @@ impl Subject<'_> {
     fn key(self) -> [u8; 32] {
         match self {
             Self::Account(email) => sha256(format!("account {}", email.to_lowercase()).as_bytes()),
-            Self::Network(ip) => sha256(format!("network {}", network(ip)).as_bytes()),
-            Self::Registration(ip) => sha256(format!("registration {}", network(ip)).as_bytes()),
+            Self::Network(ip) => sha256(format!("network {}", subscriber(ip)).as_bytes()),
+            Self::Registration(ip) => sha256(format!("registration {}", subscriber(ip)).as_bytes()),
         }
     }
 }
@@ -121,12 +122,4 @@ pub async fn take_back(db: &mut PgConnection, subject: Subject<'_>) -> sqlx::Res
 pub async fn delete_old(db: &mut PgConnection, now: Timestamp) -> sqlx::Result<()> {
     sqlx::query!("delete from sign_in_failures where last_at < $1", now - MEMORY).execute(db).await?;
     Ok(())
-}
-
-/// What one subscriber has: an IPv4 address, or an IPv6 /64.
-fn network(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("{:x}", ip.to_bits() >> 64),
-    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use anyhow::ensure;
@@ -48,6 +49,10 @@ settings! {
     metrics_listen: String = "127.0.0.1:9464".to_owned(),
     /// Redis or Valkey, as `redis://host:6379`, in which all nodes count rate limits together. `REDIS_URL` is read, too. Unset: each node for itself.
     redis_url: Option<Secret> = None,
+    /// How long a request waits for Redis, in milliseconds, before this node counts by itself.
+    redis_timeout_milliseconds: i64 = 100,
+    /// How many requests to the session API a minute one address may make.
+    session_requests_per_minute: i64 = 60,
     /// SMTP server for mail, as `smtps://user:password@host`, `smtp://user:password@host:587?tls=required` or `smtp://host:25`. Unset: mail is written to the log, with the links in it; for development.
     smtp_url: Option<Secret> = None,
     /// Sender of mail, as in `Acme <no-reply@acme.example>`.
@@ -148,6 +153,8 @@ pub struct Config {
     pub tls: Option<(PathBuf, PathBuf)>,
     pub metrics_listen: Option<String>,
     pub redis_url: Option<Secret>,
+    pub redis_timeout: Duration,
+    pub session_requests_per_minute: u32,
     pub smtp_url: Option<Secret>,
     pub mail_from: String,
     pub webhook_signature_header: HeaderName,
@@ -189,6 +196,8 @@ impl TryFrom<Settings> for Config {
             tls: settings.tls_certificate.map(PathBuf::from).zip(settings.tls_key.map(PathBuf::from)),
             metrics_listen: Some(settings.metrics_listen).filter(|listen| !listen.is_empty()),
             redis_url: settings.redis_url,
+            redis_timeout: Duration::from_millis(u64::try_from(settings.redis_timeout_milliseconds)?),
+            session_requests_per_minute: u32::try_from(settings.session_requests_per_minute)?,
             smtp_url: settings.smtp_url,
             mail_from: settings.mail_from,
             webhook_signature_header: settings
@@ -245,6 +254,14 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
         "tls_certificate and tls_key go together"
     );
     ensure!((1..=1000).contains(&settings.database_connections), "database_connections must be 1 to 1000");
+    ensure!(
+        (1..=10_000).contains(&settings.redis_timeout_milliseconds),
+        "redis_timeout_milliseconds must be 1 to 10000"
+    );
+    ensure!(
+        (1..=1_000_000).contains(&settings.session_requests_per_minute),
+        "session_requests_per_minute must be 1 to 1000000"
+    );
     ensure!((1..=3650).contains(&settings.access_log_days), "access_log_days must be 1 to 3650");
     // Made once more for use: here only to see that it can be.
     Mailer::new(settings.smtp_url.as_ref(), &settings.mail_from)?;

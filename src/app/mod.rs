@@ -62,6 +62,10 @@ impl App {
             Keyring::open(&mut connection, secret.clone(), config.signing_algorithm, clock.now()).await?;
         drop(connection);
         let mailer = Mailer::new(config.smtp_url.as_ref(), &config.mail_from)?;
+        let rate_limiter = match &config.redis_url {
+            Some(url) => RateLimiter::shared(url, config.redis_timeout).await?,
+            None => RateLimiter::default(),
+        };
         Ok(Self {
             db,
             clock,
@@ -70,7 +74,7 @@ impl App {
             keys,
             secret,
             passwords: Passwords::new()?,
-            rate_limiter: RateLimiter::default(),
+            rate_limiter,
             access_log: AccessQueue::default(),
             mailer,
             csrf_key,

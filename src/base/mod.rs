@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod ids;
+pub mod network;
 pub mod secret;
 pub mod server_secret;
 pub mod text;

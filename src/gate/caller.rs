@@ -111,8 +111,7 @@ pub async fn admit(
     if let Err(error) = check_organization(&principal, address) {
         return refused(error, Some(principal.whose()), None);
     }
-    let plan = &principal.organization.plan;
-    let rate = app.rate_limiter.count(principal.credential.to_bytes(), plan, now);
+    let rate = rate_limit::count_credential(app, &principal, now).await;
     if !rate.is_allowed {
         return refused(rate_limit::refusal(&rate, now), Some(principal.whose()), Some(rate));
     }

@@ -1,12 +1,50 @@
-//! What a caller is told of its rate limit: the customary headers, and the IETF's.
+//! How often somebody may ask, and what they are told of it: the customary headers, and the IETF's.
 
+use axum::extract::Request;
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
+use axum::middleware::Next;
+use axum::response::IntoResponse;
+use axum::response::Response;
 
+use crate::app::App;
 use crate::base::clock::Timestamp;
+use crate::gate::client_address::ClientAddress;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
+use crate::gate::principal::Principal;
 use crate::organizations::rate_limit::Decision;
+use crate::organizations::rate_limit::Limits;
+use crate::organizations::rate_limit::Subject;
+
+/// Counts a request against its organization's plan.
+pub async fn count_credential(app: &App, principal: &Principal, now: Timestamp) -> Decision {
+    let subject = Subject::Credential(principal.credential.to_bytes());
+    app.rate_limiter.count(subject, Limits::from(&principal.organization.plan), now).await
+}
+
+/// Layer of the session API, whose callers have no credential yet: counts by address. Password guessing is slowed
+/// down long before; this keeps everything else from being asked without end.
+pub async fn count_address(
+    State(app): State<App>,
+    address: ClientAddress,
+    request: Request,
+    next: Next,
+) -> Response {
+    let now = app.clock.now();
+    let per_minute = app.config.session_requests_per_minute;
+    // The hour takes nothing away from who keeps each minute.
+    let limits = Limits { per_minute, per_hour: per_minute.saturating_mul(60) };
+    let decision = app.rate_limiter.count(Subject::address(address.ip), limits, now).await;
+    let mut response = if decision.is_allowed {
+        next.run(request).await
+    } else {
+        refusal(&decision, now).upper_case().into_response()
+    };
+    write_headers(&decision, now, response.headers_mut());
+    response
+}
 
 /// Contract §5: `X-RateLimit-*` of the window that will stop the caller first, `RateLimit-Policy` and
 /// `RateLimit` (draft-ietf-httpapi-ratelimit-headers) for both.

@@ -16,6 +16,7 @@ use crate::gate::caller;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
 use crate::gate::idempotency;
+use crate::gate::rate_limit;
 use crate::gate::request_log;
 use crate::oauth;
 use crate::pages;
@@ -33,8 +34,11 @@ pub fn router(app: App) -> Router {
         .merge(people(&app))
         .nest("/v1", credential_api(&app))
         // Nested routes do not reach this one.
-        .route("/v1/", any(async || ApiError::not_found()))
-        .nest("/api/auth", session_api())
+        .route(
+            "/v1/",
+            any(async || ApiError::not_found()).layer(from_fn_with_state(app.clone(), caller::identify)),
+        )
+        .nest("/api/auth", session_api(&app))
         .merge(documents());
     // An issuer with a path: behind a proxy that strips it, and behind one that does not.
     // Either way what pages say of addresses gets the path in front.
@@ -138,7 +142,7 @@ fn forward_auth() -> Router<App> {
         .route(&format!("{}/{{*path}}", api::verify::PATH), by_path())
 }
 
-fn session_api() -> Router<App> {
+fn session_api(app: &App) -> Router<App> {
     Router::new()
         .route("/register", post(api::session::register))
         .route("/login", post(api::session::login))
@@ -149,6 +153,7 @@ fn session_api() -> Router<App> {
         .method_not_allowed_fallback(async || {
             ApiErrorCode::MethodNotAllowed.because("This address takes another method").upper_case()
         })
+        .layer(from_fn_with_state(app.clone(), rate_limit::count_address))
 }
 
 /// What tells programs of the JSON interfaces, those of any origin.
