@@ -5,6 +5,7 @@ pub mod api_keys;
 pub mod auth_test;
 pub mod clients;
 pub mod grants;
+pub mod ip_allowlist;
 pub mod openapi;
 pub mod profile;
 pub mod session;

@@ -4,6 +4,12 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use ipnet::Ipv4Net;
+use serde_json::json;
+use sqlx::PgTransaction;
+
+use crate::audit::act::Act;
+use crate::audit::log;
+use crate::base::ids::OrganizationId;
 
 /// Each request is compared with every entry.
 pub const MAX_ENTRIES: usize = 200;
@@ -70,6 +76,49 @@ impl From<Vec<IpNet>> for IpAllowlist {
     fn from(networks: Vec<IpNet>) -> Self {
         Self::of(networks)
     }
+}
+
+/// Puts the organization's list in place of the one before.
+pub async fn replace(
+    tx: &mut PgTransaction<'_>,
+    organization: OrganizationId,
+    (is_enabled, list): (bool, &IpAllowlist),
+    act: &Act,
+) -> sqlx::Result<()> {
+    // Locked, so that of two changes at once each is told in the audit log as it was.
+    let before = sqlx::query!(
+        "select ip_allowlist_enabled, ip_allowlist from organizations where id = $1 for update",
+        organization as OrganizationId,
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    let before = (before.ip_allowlist_enabled, IpAllowlist::of(before.ip_allowlist));
+    if (before.0, &before.1) == (is_enabled, list) {
+        return Ok(());
+    }
+    sqlx::query!(
+        r#"
+        update organizations
+           set ip_allowlist_enabled = $2,
+               ip_allowlist = $3::inet[]::cidr[]
+         where id = $1
+        "#,
+        organization as OrganizationId,
+        is_enabled,
+        list.networks() as &[IpNet],
+    )
+    .execute(&mut **tx)
+    .await?;
+    let shown =
+        |is_enabled: bool, list: &IpAllowlist| json!({ "enabled": is_enabled, "cidrs": list.to_texts() });
+    let change = log::Change {
+        organization: Some(organization),
+        action: "ip_allowlist.changed",
+        target: ("ip_allowlist", organization.to_string()),
+        before: Some(shown(before.0, &before.1)),
+        after: Some(shown(is_enabled, list)),
+    };
+    log::record(tx, act, &change).await
 }
 
 fn parse_network(text: &str) -> Option<IpNet> {

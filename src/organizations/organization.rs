@@ -54,9 +54,10 @@ impl Organization {
         self.credits_cents <= 0 && self.credits_exhausted_at.is_some()
     }
 
-    /// Whether its credentials may be used from there.
+    /// Whether its credentials may be used from there. A list goes on to hold when the plan no longer has it: who
+    /// pays less must not find a door open that they had shut.
     pub fn admits(&self, ip: IpAddr) -> bool {
-        !(self.ip_allowlist_enabled && self.plan.has_ip_allowlist) || self.ip_allowlist.allows(ip)
+        !self.ip_allowlist_enabled || self.ip_allowlist.allows(ip)
     }
 }
 

@@ -18,6 +18,13 @@ pub async fn cheapest_with_oauth_apps(db: &mut PgConnection) -> sqlx::Result<Opt
         .await
 }
 
+/// The same for IP allowlists.
+pub async fn cheapest_with_ip_allowlist(db: &mut PgConnection) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!("select name from plans where has_ip_allowlist order by requests_per_hour limit 1")
+        .fetch_optional(db)
+        .await
+}
+
 pub async fn exists(db: &mut PgConnection, name: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar!(r#"select exists(select from plans where name = $1) as "exists!""#, name)
         .fetch_one(db)

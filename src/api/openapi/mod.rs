@@ -18,6 +18,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::ServerBuilder;
 
 use crate::api::api_keys;
+use crate::api::ip_allowlist;
 use crate::app::App;
 use crate::app::links::Links;
 
@@ -33,8 +34,13 @@ const DESCRIPTION: &str = include_str!("description.md");
         api_keys::update,
         api_keys::delete,
         api_keys::rotate,
+        ip_allowlist::get,
+        ip_allowlist::replace,
     ),
-    tags((name = "api_keys", description = "API keys: static credentials of the organization"))
+    tags(
+        (name = "api_keys", description = "API keys: static credentials of the organization"),
+        (name = "ip_allowlist", description = "From where the organization's credentials may be used"),
+    )
 )]
 struct Handlers;
 
