@@ -14,11 +14,11 @@ use crate::base::ids::GrantId;
 use crate::gate::caller::Caller;
 use crate::gate::error::ApiError;
 use crate::gate::permission;
-use crate::gate::principal::Credential;
 use crate::gate::principal::Principal;
 use crate::grants::grant;
 use crate::grants::grant::GrantSummary;
 use crate::grants::grant::Whose;
+use crate::organizations::credential::Credential;
 use crate::scopes::ADMIN;
 
 pub async fn list(

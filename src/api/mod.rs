@@ -1,7 +1,9 @@
 //! The developer's face: JSON. `/v1` for any credential, `/v1/auth/verify` for proxies, `/api/auth` for a vendor's
 //! own front end.
 
+pub mod access_log;
 pub mod api_keys;
+pub mod audit_log;
 pub mod auth_test;
 pub mod clients;
 pub mod grants;
@@ -14,3 +16,4 @@ pub mod verify;
 mod json_body;
 mod page;
 mod path;
+mod query;

@@ -13,6 +13,8 @@ use crate::app::App;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
 
+/// Of [`PageRequest`].
+pub(super) const PARAMETERS: [&str; 2] = ["limit", "cursor"];
 const DEFAULT_LIMIT: i64 = 50;
 const MAX_LIMIT: i64 = 200;
 

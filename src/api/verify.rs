@@ -19,6 +19,8 @@ use axum::response::Response;
 use serde_json::Value;
 
 use crate::app::App;
+use crate::gate::access_log::Asked;
+use crate::gate::access_log::Incoming;
 use crate::gate::caller;
 use crate::gate::caller::Caller;
 use crate::gate::caller::Refusal;
@@ -29,6 +31,7 @@ use crate::gate::original_request;
 use crate::gate::original_request::OriginalRequest;
 use crate::gate::permission;
 use crate::gate::rate_limit;
+use crate::organizations::access_log::Via;
 use crate::scopes;
 use crate::scopes::ADMIN;
 use crate::scopes::Scopes;
@@ -123,17 +126,24 @@ async fn answer(
 ) -> Response {
     let now = app.clock.now();
     let original = question.as_ref().ok().map(|question| question.original.clone());
-    let (mut response, rate) = match judge(app, headers, address, question).await {
-        Ok(caller) => (pass(&caller), Some(caller.rate)),
-        Err(refusal) => (refuse(refusal.error), refusal.rate),
+    let incoming = original.map(|original| incoming(app, &original, headers, address));
+    let (mut response, whose, rate) = match judge(app, headers, address, question).await {
+        Ok(caller) => (pass(&caller), Some(caller.principal.whose()), Some(caller.rate)),
+        Err(refusal) => (refuse(refusal.error), refusal.whose, refusal.rate),
     };
     if let Some(rate) = rate {
         rate_limit::write_headers(&rate, now, response.headers_mut());
     }
-    if let Some(original) = original {
-        response.extensions_mut().insert(original);
+    if let (Some(incoming), Some(whose)) = (incoming, whose) {
+        incoming.of(app, whose, rate.as_ref()).end(&response);
     }
     response
+}
+
+fn incoming(app: &App, original: &OriginalRequest, headers: &HeaderMap, address: ClientAddress) -> Incoming {
+    let path = original.path.as_deref().unwrap_or_default();
+    let asked = Asked { via: Via::ForwardAuth, method: original.method.as_str(), path };
+    Incoming::new(app, asked, headers, address, app.clock.now())
 }
 
 async fn judge(

@@ -1,7 +1,10 @@
 //! Checks a presented API key: the hot path of every company's own API.
 
-use chrono::TimeDelta;
+use std::net::IpAddr;
+
 use sqlx::PgConnection;
+use sqlx::PgTransaction;
+use uuid::Uuid;
 
 use crate::api_keys::format::KeyParts;
 use crate::base::clock::Timestamp;
@@ -13,9 +16,6 @@ use crate::organizations::ip_allowlist::IpAllowlist;
 use crate::organizations::organization;
 use crate::organizations::organization::Organization;
 use crate::scopes::Scopes;
-
-/// A use is noted no more often than this: a request should not cost a write.
-const NOTE_USES_EVERY: TimeDelta = TimeDelta::minutes(1);
 
 /// A key as whoever holds its secret finds it.
 #[derive(Debug)]
@@ -31,7 +31,6 @@ pub struct FoundKey {
     /// Neither revoked nor expired.
     pub is_live: bool,
     pub organization: Organization,
-    last_used_at: Option<Timestamp>,
 }
 
 /// `None` if nobody has this key (any more). Junk does not come this far: its checksum is wrong.
@@ -44,7 +43,7 @@ pub async fn find(
         r#"
         select k.id as "id: ApiKeyId", k.organization_id as "organization_id: OrganizationId", k.label,
                k.scopes as "scopes: Scopes", k.ip_allowlist, k.created_at, k.expires_at, k.revoked_at,
-               k.last_used_at, k.secret_hash as "secret_hash: SecretHash",
+               k.secret_hash as "secret_hash: SecretHash",
                case when k.previous_until > $2 then k.previous_secret_hash end
                    as "previous_secret_hash: SecretHash",
                u.id as "user_id?: UserId", u.email as "email?"
@@ -74,28 +73,36 @@ pub async fn find(
         created_at: row.created_at,
         expires_at: row.expires_at,
         is_live: row.revoked_at.is_none() && row.expires_at.is_none_or(|at| now < at),
-        last_used_at: row.last_used_at,
         organization,
     }))
 }
 
-/// Writes at most once a minute.
-pub async fn note_use(
-    db: &mut PgConnection,
-    key: &FoundKey,
-    address: &str,
-    now: Timestamp,
-) -> sqlx::Result<()> {
-    if key.last_used_at.is_some_and(|last| now < last + NOTE_USES_EVERY) {
-        return Ok(());
-    }
+/// A use of a key.
+#[derive(Debug, Clone, Copy)]
+pub struct Use {
+    pub key: ApiKeyId,
+    pub at: Timestamp,
+    pub from: IpAddr,
+}
+
+/// Notes the last use of keys; one that is older than what is noted is left. At most one for each key.
+pub async fn note_uses(tx: &mut PgTransaction<'_>, uses: &[Use]) -> sqlx::Result<()> {
+    let keys: Vec<Uuid> = uses.iter().map(|one| Uuid::from_bytes(one.key.to_bytes())).collect();
+    let moments: Vec<Timestamp> = uses.iter().map(|one| one.at).collect();
+    let addresses: Vec<String> = uses.iter().map(|one| one.from.to_string()).collect();
     sqlx::query!(
-        "update api_keys set last_used_at = $2, last_used_from = $3 where id = $1",
-        key.id as ApiKeyId,
-        now,
-        address,
+        r#"
+        update api_keys k
+           set last_used_at = used.at, last_used_from = used.address
+          from unnest($1::uuid[], $2::timestamptz[], $3::text[]) used (id, at, address)
+         where k.id = used.id
+           and (k.last_used_at is null or k.last_used_at < used.at)
+        "#,
+        &keys,
+        &moments,
+        &addresses,
     )
-    .execute(db)
+    .execute(&mut **tx)
     .await?;
     Ok(())
 }

@@ -34,7 +34,7 @@ pub struct Entry {
     pub actor_id: Option<String>,
     pub actor_name: Option<String>,
     pub target_kind: String,
-    pub target_id: Option<String>,
+    pub target_id: String,
     pub before: Option<Value>,
     pub after: Option<Value>,
     /// Address of one host.

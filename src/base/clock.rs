@@ -5,6 +5,8 @@ use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering;
 
 use chrono::DateTime;
+use chrono::NaiveDate;
+use chrono::NaiveTime;
 use chrono::SubsecRound;
 use chrono::TimeDelta;
 use chrono::Utc;
@@ -39,6 +41,31 @@ impl Clock {
     pub fn advance(&self, by: TimeDelta) {
         if let Self::Manual(seconds) = self {
             seconds.fetch_add(by.num_seconds(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// A moment as somebody asks for it: RFC 3339, or a day (in UTC), which means its beginning.
+pub fn parse(text: &str) -> Option<Timestamp> {
+    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
+        return Some(moment.with_timezone(&Utc));
+    }
+    let is_day = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let day = is_day.then(|| text.parse::<NaiveDate>().ok()).flatten()?;
+    Some(day.and_time(NaiveTime::MIN).and_utc())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_its_beginning() {
+        assert_eq!(parse("2030-01-01"), parse("2030-01-01T00:00:00Z"));
+        assert_eq!(parse("2030-01-01T02:00:00+02:00"), parse("2030-01-01T00:00:00Z"));
+        for nonsense in ["", "now", "2030", "2030-13-01", "-300-01-01", "2030-01-01T00:00:00", "+30000-01-1"]
+        {
+            assert_eq!(parse(nonsense), None, "{nonsense}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 use sqlx::PgConnection;
 use sqlx::PgTransaction;
+use uuid::Uuid;
 
 use crate::audit::act::Act;
 use crate::audit::log;
@@ -128,27 +129,35 @@ pub async fn delete(
     Ok(true)
 }
 
-/// Writes at most once a minute: proving who one is should not cost a write.
-pub async fn note_use(
-    db: &mut PgConnection,
-    client: ClientId,
-    secret: &Secret,
-    now: Timestamp,
-) -> sqlx::Result<()> {
+/// A use of a secret, known by its hash.
+#[derive(Debug, Clone)]
+pub struct Use {
+    pub client: ClientId,
+    pub hash: SecretHash,
+    pub at: Timestamp,
+}
+
+/// Notes the last use of secrets; one that is older than what is noted is left.
+pub async fn note_uses(tx: &mut PgTransaction<'_>, uses: &[Use]) -> sqlx::Result<()> {
+    let clients: Vec<Uuid> = uses.iter().map(|one| Uuid::from_bytes(one.client.to_bytes())).collect();
+    let hashes: Vec<SecretHash> = uses.iter().map(|one| one.hash.clone()).collect();
+    let moments: Vec<Timestamp> = uses.iter().map(|one| one.at).collect();
     sqlx::query!(
         r#"
-        update client_secrets
-           set last_used_at = $3
-         where client_id = $1
-           and hash = $2
-           and (last_used_at is null or last_used_at < $4)
+        update client_secrets s
+           set last_used_at = used.at
+          from (select client_id, hash, max(at) as at
+                  from unnest($1::uuid[], $2::bytea[], $3::timestamptz[]) used (client_id, hash, at)
+                 group by client_id, hash) used
+         where s.client_id = used.client_id
+           and s.hash = used.hash
+           and (s.last_used_at is null or s.last_used_at < used.at)
         "#,
-        client as ClientId,
-        &secret.hash() as &SecretHash,
-        now,
-        now - chrono::TimeDelta::minutes(1),
+        &clients,
+        &hashes as &[SecretHash],
+        &moments,
     )
-    .execute(db)
+    .execute(&mut **tx)
     .await?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! here.
 
 use axum::extract::FromRequestParts;
+use axum::extract::OriginalUri;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -14,6 +15,8 @@ use crate::app::App;
 use crate::audit::act::Act;
 use crate::base::clock::Timestamp;
 use crate::base::ids::OrganizationId;
+use crate::gate::access_log::Asked;
+use crate::gate::access_log::Incoming;
 use crate::gate::client_address::ClientAddress;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
@@ -23,6 +26,7 @@ use crate::gate::principal::Principal;
 use crate::gate::principal::Whose;
 use crate::gate::provenance::Provenance;
 use crate::gate::rate_limit;
+use crate::organizations::access_log::Via;
 use crate::organizations::organization::Organization;
 use crate::organizations::rate_limit::Decision;
 
@@ -74,18 +78,34 @@ pub async fn identify(
 ) -> Response {
     let now = app.clock.now();
     let resource = app.config.links.issuer().to_owned();
-    let (mut response, rate) = match admit(&app, request.headers(), address, &resource, now).await {
-        Err(refusal) => (refusal.error.into_response(), refusal.rate),
+    let incoming = incoming(&app, &request, address, now);
+    let (pending, mut response, rate) = match admit(&app, request.headers(), address, &resource, now).await {
+        Err(refusal) => {
+            let Refusal { error, whose, rate } = *refusal;
+            (whose.map(|whose| incoming.of(&app, whose, rate.as_ref())), error.into_response(), rate)
+        }
         Ok(caller) => {
             let rate = caller.rate;
+            let pending = incoming.of(&app, caller.principal.whose(), Some(&rate));
             request.extensions_mut().insert(caller);
-            (next.run(request).await, Some(rate))
+            (Some(pending), next.run(request).await, Some(rate))
         }
     };
+    if let Some(pending) = pending {
+        pending.end(&response);
+    }
     if let Some(rate) = rate {
         rate_limit::write_headers(&rate, now, response.headers_mut());
     }
     response
+}
+
+fn incoming(app: &App, request: &Request, address: ClientAddress, now: Timestamp) -> Incoming {
+    // A nested router sees its own part of the path; below an issuer's path, the one that clients know is within it.
+    let path = request.extensions().get::<OriginalUri>().map_or(request.uri().path(), |uri| uri.path());
+    let path = path.strip_prefix(app.config.links.base_path()).unwrap_or(path);
+    let asked = Asked { via: Via::Api, method: request.method().as_str(), path };
+    Incoming::new(app, asked, request.headers(), address, now)
 }
 
 /// Everything that a credential must pass, in this order: a secure connection, before anything is read from it;

@@ -1,5 +1,6 @@
 //! What every request passes on its way in: its name in the log, where it comes from, who asks, how often.
 
+pub mod access_log;
 pub mod caller;
 pub mod client_address;
 pub mod csrf;

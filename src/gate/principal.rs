@@ -1,7 +1,5 @@
 //! Any accepted credential becomes a [`Principal`] here, and everything after that is blind to which it was.
 
-use std::fmt;
-
 use axum::http::HeaderMap;
 use axum::http::header;
 
@@ -14,15 +12,14 @@ use crate::audit::act::ActorKind;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ApiKeyId;
 use crate::base::ids::ClientId;
-use crate::base::ids::GrantId;
 use crate::base::ids::OrganizationId;
-use crate::base::ids::SessionId;
 use crate::base::ids::UserId;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
 use crate::grants::access_token;
 use crate::grants::access_token::Claims;
 use crate::grants::access_token::LiveToken;
+use crate::organizations::credential::Credential;
 use crate::organizations::ip_allowlist::IpAllowlist;
 use crate::organizations::organization::Organization;
 use crate::organizations::session;
@@ -54,48 +51,6 @@ pub struct Person {
 pub struct Named<T> {
     pub id: T,
     pub name: String,
-}
-
-/// Which credential it was: for the log, the rate limit and for its revocation, not for decisions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Credential {
-    ApiKey(ApiKeyId),
-    Grant(GrantId),
-    Client(ClientId),
-    Session(SessionId),
-}
-
-impl Credential {
-    /// As the access log names it.
-    pub const fn kind(self) -> &'static str {
-        match self {
-            Self::ApiKey(_) => "api_key",
-            Self::Grant(_) => "grant",
-            Self::Client(_) => "client",
-            Self::Session(_) => "session",
-        }
-    }
-
-    pub const fn to_bytes(self) -> [u8; 16] {
-        match self {
-            Self::ApiKey(id) => id.to_bytes(),
-            Self::Grant(id) => id.to_bytes(),
-            Self::Client(id) => id.to_bytes(),
-            Self::Session(id) => id.to_bytes(),
-        }
-    }
-}
-
-/// As `X-Auth-Credential` and the log name it.
-impl fmt::Display for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ApiKey(id) => write!(f, "api_key:{id}"),
-            Self::Grant(id) => write!(f, "grant:{id}"),
-            Self::Client(id) => write!(f, "client:{id}"),
-            Self::Session(id) => write!(f, "session:{id}"),
-        }
-    }
 }
 
 impl From<FoundKey> for Principal {

@@ -11,7 +11,6 @@ use crate::base::ids::ClientId;
 use crate::base::secret::Secret;
 use crate::clients::client;
 use crate::clients::client::Client;
-use crate::clients::secret;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
@@ -50,7 +49,7 @@ pub(super) async fn authenticate(
         return Err(refused());
     }
     if let Some(secret) = &claimed.secret {
-        secret::note_use(&mut db, id, secret, now).await?;
+        app.access_log.push_secret_use(id, secret.hash(), now);
     }
     Ok(found.client)
 }

@@ -6,8 +6,10 @@ use std::net::IpAddr;
 use chrono::NaiveDate;
 use chrono::TimeDelta;
 use ipnet::IpNet;
+use serde::Serialize;
 use sqlx::PgConnection;
 use sqlx::PgTransaction;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::base::clock::Timestamp;
@@ -55,7 +57,8 @@ pub struct AccessEntry {
 }
 
 /// Where a request was decided upon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
+#[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum Via {
     Api,
@@ -87,6 +90,26 @@ pub fn shown_method(method: &str) -> String {
 fn beginning(text: &str, bytes: usize) -> String {
     let end = text.floor_char_boundary(bytes);
     text[..end].replace(char::is_control, "\u{fffd}")
+}
+
+/// `403`, or all of a kind as `4xx`: from the first to the second, both included.
+pub fn parse_statuses(text: &str) -> Option<(i16, i16)> {
+    if let [kind @ b'1'..=b'5', b'x' | b'X', b'x' | b'X'] = text.as_bytes() {
+        let first = i16::from(kind - b'0') * 100;
+        return Some((first, first + 99));
+    }
+    let status = text.parse().ok().filter(|status| (100..600).contains(status) && text.len() == 3)?;
+    Some((status, status))
+}
+
+pub fn parse_method(text: &str) -> Option<String> {
+    let is_good = (1..=MAX_METHOD).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphabetic());
+    is_good.then(|| text.to_uppercase())
+}
+
+/// The beginning of a path.
+pub fn parse_path(text: &str) -> Option<String> {
+    (text.starts_with('/') && text.len() <= MAX_TEXT).then(|| text.to_owned())
 }
 
 /// Writes entries; those that are there already are left. Returns the ids of those that were not. Their days must
@@ -383,5 +406,14 @@ mod tests {
         assert_eq!(shown(&long), "ä".repeat(MAX_TEXT / 2));
         assert_eq!(shown("a\0b\nc"), "a\u{fffd}b\u{fffd}c");
         assert_eq!(shown_method("PROPFIND"), "PROPFIND");
+    }
+
+    #[test]
+    fn a_status_is_one_or_a_kind() {
+        assert_eq!(parse_statuses("403"), Some((403, 403)));
+        assert_eq!(parse_statuses("4xx"), Some((400, 499)));
+        for nonsense in ["", "4", "4x", "0xx", "6xx", "999", "099", "+403", "-403", "4xxx", "xx4"] {
+            assert_eq!(parse_statuses(nonsense), None, "{nonsense}");
+        }
     }
 }

@@ -1,14 +1,15 @@
 //! Puts the house together: every URL, the order of middleware, workers, shutdown.
 
+pub mod access_log_writer;
 pub mod database;
 pub mod demo;
 pub mod health;
 pub mod run;
 pub mod secret;
 pub mod webhooks;
+pub mod workers;
 
 mod layers;
 mod router;
-mod workers;
 
 pub use router::router;

@@ -124,6 +124,8 @@ fn credential_api(app: &App) -> Router<App> {
         .route("/clients/{id}/secrets", post(api::clients::create_secret))
         .route("/clients/{id}/secrets/{secret_id}", delete(api::clients::delete_secret))
         .route("/organization/ip-allowlist", get(api::ip_allowlist::get).put(api::ip_allowlist::replace))
+        .route("/access-log", get(api::access_log::list))
+        .route("/audit-log", get(api::audit_log::list))
         .route("/grants", get(api::grants::list))
         .route("/grants/{id}", delete(api::grants::delete))
         .fallback(async || ApiError::not_found())

@@ -2,7 +2,10 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -12,12 +15,16 @@ use tokio::signal::unix::signal;
 use crate::app::App;
 use crate::app::config::Config;
 use crate::base::clock::Clock;
+use crate::server::access_log_writer;
 use crate::server::database::Database;
 use crate::server::demo;
 use crate::server::demo::Demo;
 use crate::server::router;
 use crate::server::secret;
 use crate::server::workers;
+
+/// The access log gets this much though requests took all the time that a stop may take.
+const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// What a start has come to.
 pub struct Started {
@@ -41,12 +48,27 @@ pub async fn serve(config: Config, started: impl FnOnce(&Config, &Started)) -> a
             TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
         workers::start(&app);
+        let access_log = access_log_writer::start(&app);
         started(&app.config, &Started { address, demo });
-        answer(&app, listener, stop).await
+        let stopped_at = Arc::new(OnceLock::new());
+        let answered = answer(&app, listener, note(stop, stopped_at.clone())).await;
+        let gone = stopped_at.get().map_or(Duration::ZERO, Instant::elapsed);
+        access_log.stop(patience(&app.config).saturating_sub(gone).max(LAST_WRITE)).await;
+        answered
     };
     let result = served.await;
     database.close().await?;
     result
+}
+
+/// For how long a stop may wait for requests that are in flight, and for what they leave to be written.
+fn patience(config: &Config) -> Duration {
+    Duration::from_secs(config.shutdown.num_seconds().unsigned_abs())
+}
+
+async fn note(stop: impl Future<Output = ()>, stopped_at: Arc<OnceLock<Instant>>) {
+    stop.await;
+    let _ = stopped_at.set(Instant::now());
 }
 
 async fn answer(
@@ -62,7 +84,7 @@ async fn answer(
         let _ = stopping.send(());
     });
     // A client that never ends its request must not keep us from stopping.
-    let patience = Duration::from_secs(app.config.shutdown.num_seconds().unsigned_abs());
+    let patience = patience(&app.config);
     let deadline = async {
         if stopped.await.is_ok() {
             tokio::time::sleep(patience).await;

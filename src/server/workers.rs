@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use sqlx::postgres::PgListener;
 use sqlx::postgres::PgPoolOptions;
 
@@ -10,6 +11,7 @@ use crate::accounts::throttle;
 use crate::app::App;
 use crate::grants::access_token;
 use crate::grants::grant;
+use crate::organizations::access_log;
 use crate::organizations::idempotent_request;
 use crate::organizations::session;
 use crate::server::webhooks;
@@ -68,7 +70,7 @@ async fn clean_up_regularly(app: App) {
 }
 
 /// Removes rows that can never matter again.
-async fn clean_up(app: &App) -> anyhow::Result<()> {
+pub async fn clean_up(app: &App) -> anyhow::Result<()> {
     let now = app.clock.now();
     let mut db = app.db.acquire().await?;
     throttle::delete_old(&mut db, now).await?;
@@ -78,5 +80,8 @@ async fn clean_up(app: &App) -> anyhow::Result<()> {
     access_token::delete_expired(&mut db, now).await?;
     grant::delete_dead(&mut db, now).await?;
     delivery::delete_old(&mut db, now).await?;
+    access_log::drop_before(&mut db, (now - app.config.access_log_retention).date_naive()).await?;
+    // Ahead of its time, so that no batch has to wait for it at midnight.
+    access_log::create_day(&mut db, (now + TimeDelta::days(1)).date_naive()).await?;
     Ok(())
 }

@@ -17,7 +17,9 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::ServerBuilder;
 
+use crate::api::access_log;
 use crate::api::api_keys;
+use crate::api::audit_log;
 use crate::api::ip_allowlist;
 use crate::app::App;
 use crate::app::links::Links;
@@ -36,10 +38,14 @@ const DESCRIPTION: &str = include_str!("description.md");
         api_keys::rotate,
         ip_allowlist::get,
         ip_allowlist::replace,
+        access_log::list,
+        audit_log::list,
     ),
     tags(
         (name = "api_keys", description = "API keys: static credentials of the organization"),
         (name = "ip_allowlist", description = "From where the organization's credentials may be used"),
+        (name = "access_log", description = "Who asked what, and what came of it"),
+        (name = "audit_log", description = "Who changed what that matters to security"),
     )
 )]
 struct Handlers;

@@ -262,6 +262,7 @@ async fn the_last_use_of_a_key_is_told() {
     server.clock.advance(TimeDelta::minutes(5));
 
     server.get_as(&key, PATH).await;
+    server.write_access_log().await;
 
     let shown = server.get_as(&admin, &format!("/v1/api-keys/{id}")).await;
     assert_eq!(shown.json["last_used_at"], "2030-01-01T00:05:00Z");

@@ -92,6 +92,7 @@ async fn without_a_trusted_proxy_forwarded_headers_mean_nothing() {
     let answer = ask(&server, &key, &headers).await;
 
     assert_eq!(answer.status, 200, "{}", answer.text);
+    server.write_access_log().await;
     let shown = server.get_as(&admin, &format!("/v1/api-keys/{id}")).await;
     assert_eq!(shown.json["last_used_from"], "127.0.0.1");
 }
@@ -114,6 +115,7 @@ async fn the_address_is_the_last_one_that_a_trusted_proxy_vouches_for() {
         let headers = [("x-forwarded-for", forwarded), ("x-forwarded-proto", "https")];
         assert_eq!(ask(&server, &key, &headers).await.status, 200);
 
+        server.write_access_log().await;
         let shown = server.get_as(&admin, &format!("/v1/api-keys/{id}")).await;
         assert_eq!(shown.json["last_used_from"], expected, "{forwarded}");
     }

@@ -8,8 +8,11 @@ mod insecure;
 mod rate_limit;
 mod refusals;
 
+mod access_log;
+mod access_log_writer;
 mod api_key_rotation;
 mod api_keys;
+mod audit_log;
 mod auth_test;
 mod clients;
 mod grants;

@@ -14,7 +14,9 @@ use crate::support::TestUser;
 
 /// Method and path; `{…}` is an id of an organization.
 const OPEN: [(&str, &str); 2] = [("GET", "/v1/auth/test"), ("GET", "/v1/profile")];
-const FOR_ADMINS: [(&str, &str); 15] = [
+const FOR_ADMINS: [(&str, &str); 17] = [
+    ("GET", "/v1/access-log"),
+    ("GET", "/v1/audit-log"),
     ("GET", "/v1/api-keys"),
     ("POST", "/v1/api-keys"),
     ("GET", "/v1/api-keys/{key}"),

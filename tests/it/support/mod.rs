@@ -35,7 +35,9 @@ use countersign::organizations::member::Role;
 use countersign::organizations::organization;
 use countersign::organizations::organization::Beginning;
 use countersign::scopes::Scopes;
+use countersign::server::access_log_writer::AccessLogWriter;
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 
 pub use answer::Answer;
 pub use browser::Browser;
@@ -64,6 +66,7 @@ pub struct TestServer {
     pub clock: Clock,
     pub app: App,
     pub database: TestDatabase,
+    access_log: Mutex<AccessLogWriter>,
     http: reqwest::Client,
 }
 
@@ -98,12 +101,27 @@ impl TestServer {
             countersign::server::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async { axum::serve(listener, service).await });
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { url: format!("http://{address}"), clock, app, database, http }
+        let access_log = Mutex::new(AccessLogWriter::new(&app));
+        Self { url: format!("http://{address}"), clock, app, database, access_log, http }
     }
 
     /// What was sent so far, the oldest first.
     pub fn mails(&self) -> Vec<Mail> {
         self.app.mailer.kept()
+    }
+
+    /// What the writer of the access log does each second.
+    pub async fn write_access_log(&self) {
+        self.try_to_write_access_log().await.unwrap();
+    }
+
+    pub async fn try_to_write_access_log(&self) -> sqlx::Result<()> {
+        self.access_log.lock().await.write().await
+    }
+
+    /// What the server does each hour.
+    pub async fn clean_up(&self) {
+        countersign::server::workers::clean_up(&self.app).await.unwrap();
     }
 
     pub fn issuer(&self) -> &str {
