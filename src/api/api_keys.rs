@@ -14,6 +14,7 @@ use serde::Deserializer;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::ip_allowlist;
 use crate::api::json_body::JsonBody;
 use crate::api::page::Page;
 use crate::api::page::PageRequest;
@@ -49,6 +50,10 @@ pub struct Create {
     /// In the future; without it the key never expires.
     #[serde(default)]
     expires_at: Option<DateTime<Utc>>,
+    /// Addresses and networks that the key may be used from, if the organization's list allows them too. Empty: any.
+    #[serde(default)]
+    #[schema(max_items = 200, example = json!(["203.0.113.0/24"]))]
+    ip_allowlist: Vec<String>,
 }
 
 /// What is absent stays as it is.
@@ -66,6 +71,9 @@ pub struct Update {
     #[serde(default)]
     #[schema(value_type = Option<DateTime<Utc>>)]
     expires_at: ExpiryChange,
+    #[serde(default)]
+    #[schema(max_items = 200)]
+    ip_allowlist: Option<Vec<String>>,
 }
 
 /// Tells a field that is `null`, which means never, from one that is not there.
@@ -105,6 +113,8 @@ pub struct Shown {
     created_at: DateTime<Utc>,
     /// `null` is never.
     expires_at: Option<DateTime<Utc>>,
+    /// Networks in CIDR notation. Empty: from anywhere.
+    ip_allowlist: Vec<String>,
     /// Until when the key before the last rotation still works.
     previous_until: Option<DateTime<Utc>>,
     /// To within a minute.
@@ -168,7 +178,10 @@ pub async fn get(
 #[utoipa::path(
     post, path = "/v1/api-keys",
     request_body = Create,
-    responses((status = 201, description = "The new key", body = ShownWithSecret, headers(("Location" = String)))),
+    responses(
+        (status = 201, description = "The new key", body = ShownWithSecret, headers(("Location" = String))),
+        (status = 402, description = "The plan has no IP allowlists"),
+    ),
 )]
 pub async fn create(
     State(app): State<App>,
@@ -179,13 +192,14 @@ pub async fn create(
     let label = checked_label(&body.label)?;
     let scopes = checked_scopes(&app, &body.scopes)?;
     let expires_at = checked_expiry(body.expires_at, now)?;
+    let ip_allowlist = checked_ip_allowlist(&app, &caller, &body.ip_allowlist).await?;
     let new = NewApiKey {
         organization: caller.organization_id(),
         label,
         scopes: &scopes,
         created_by: caller.principal.user.as_ref().map(|user| user.id),
         expires_at,
-        ip_allowlist: &IpAllowlist::default(),
+        ip_allowlist: &ip_allowlist,
     };
     let mut tx = app.db.begin().await?;
     let (id, secret) = key::create(&mut tx, &new, &app.config.api_key_prefix, &caller.act).await?;
@@ -203,6 +217,7 @@ pub async fn create(
     request_body = Update,
     responses(
         (status = 200, description = "The key as it is now", body = Shown),
+        (status = 402, description = "The plan has no IP allowlists"),
         (status = 409, description = "The key is revoked"),
     ),
 )]
@@ -218,7 +233,12 @@ pub async fn update(
         ExpiryChange::Keep => None,
         ExpiryChange::Set(expiry) => Some(checked_expiry(expiry, app.clock.now())?),
     };
-    let update = key::Update { label, scopes: scopes.as_ref(), expires_at, ip_allowlist: None };
+    let ip_allowlist = match &body.ip_allowlist {
+        None => None,
+        Some(cidrs) => Some(checked_ip_allowlist(&app, &caller, cidrs).await?),
+    };
+    let ip_allowlist = ip_allowlist.as_ref();
+    let update = key::Update { label, scopes: scopes.as_ref(), expires_at, ip_allowlist };
     let mut tx = app.db.begin().await?;
     let changed = key::update(&mut tx, caller.organization_id(), id, &update, &caller.act).await?;
     tx.commit().await?;
@@ -310,6 +330,7 @@ fn shown(app: &App, key: ApiKey) -> Shown {
         created_by: key.created_by,
         created_at: key.created_at,
         expires_at: key.expires_at,
+        ip_allowlist: key.ip_allowlist.to_texts(),
         previous_until: key.previous_until.filter(|until| *until > now),
         last_used_at: key.last_used_at,
         last_used_from: key.last_used_from,
@@ -337,6 +358,15 @@ fn checked_scopes(app: &App, names: &[String]) -> Result<Scopes, ApiError> {
         return Err(invalid(format!("There is no scope {unknown:?}")));
     }
     Ok(scopes)
+}
+
+/// A list can be emptied on any plan.
+async fn checked_ip_allowlist(app: &App, caller: &Caller, cidrs: &[String]) -> Result<IpAllowlist, ApiError> {
+    let list = ip_allowlist::parse(cidrs, "ip_allowlist")?;
+    if !list.is_empty() {
+        ip_allowlist::check_plan(app, caller).await?;
+    }
+    Ok(list)
 }
 
 fn checked_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {

@@ -92,15 +92,15 @@ pub async fn replace(
     )
     .fetch_one(&mut **tx)
     .await?;
-    let before = (before.ip_allowlist_enabled, IpAllowlist::of(before.ip_allowlist));
-    if (before.0, &before.1) == (is_enabled, list) {
-        return Ok(());
-    }
+    let told =
+        |is_enabled: bool, list: &IpAllowlist| json!({ "enabled": is_enabled, "cidrs": list.to_texts() });
+    let before = told(before.ip_allowlist_enabled, &IpAllowlist::of(before.ip_allowlist));
+    let Some((before, after)) = log::difference(&before, &told(is_enabled, list)) else { return Ok(()) };
     sqlx::query!(
         r#"
         update organizations
            set ip_allowlist_enabled = $2,
-               ip_allowlist = $3::inet[]::cidr[]
+               ip_allowlist = $3
          where id = $1
         "#,
         organization as OrganizationId,
@@ -109,14 +109,12 @@ pub async fn replace(
     )
     .execute(&mut **tx)
     .await?;
-    let shown =
-        |is_enabled: bool, list: &IpAllowlist| json!({ "enabled": is_enabled, "cidrs": list.to_texts() });
     let change = log::Change {
         organization: Some(organization),
         action: "ip_allowlist.changed",
         target: ("ip_allowlist", organization.to_string()),
-        before: Some(shown(before.0, &before.1)),
-        after: Some(shown(is_enabled, list)),
+        before: Some(before),
+        after: Some(after),
     };
     log::record(tx, act, &change).await
 }

@@ -186,6 +186,7 @@ fn settings() -> Router<App> {
     Router::new()
         .route("/settings", get(settings::get))
         .route("/settings/api", get(settings::api::list).post(settings::api::create))
+        .route("/settings/api/security", get(settings::security::get).post(settings::security::post))
         .route("/settings/api/{id}/rotate", get(settings::api::get_rotate).post(settings::api::rotate))
         .route("/settings/api/{id}/revoke", get(settings::api::get_revoke).post(settings::api::revoke))
         .route("/settings/apps", get(settings::apps::list))

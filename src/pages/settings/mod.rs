@@ -7,6 +7,7 @@ pub mod confirm;
 pub mod credential;
 pub mod developer;
 pub mod secret;
+pub mod security;
 pub mod visitor;
 
 use axum::response::Redirect;
@@ -36,6 +37,8 @@ const fn section(name: &'static str, url: &'static str, is_for_managers: bool) -
 }
 
 pub const API_KEYS: &str = "/settings/api";
+/// Below the API keys.
+pub const SECURITY: &str = "/settings/api/security";
 pub const APPS: &str = "/settings/apps";
 pub const DEVELOPER: &str = "/settings/developer";
 pub const ACCOUNT: &str = "/settings/account";
