@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod links;
+pub mod metrics;
 pub mod scope_catalog;
 pub mod settings;
 
@@ -12,6 +13,7 @@ use sqlx::PgPool;
 
 use crate::accounts::password::Passwords;
 use crate::app::config::Config;
+use crate::app::metrics::Metrics;
 use crate::base::clock::Clock;
 use crate::base::mail::Mailer;
 use crate::base::outgoing::Outgoing;
@@ -37,6 +39,7 @@ pub struct App {
     pub mailer: Mailer,
     /// For requests to addresses that others chose.
     pub outgoing: Outgoing,
+    pub metrics: Metrics,
     /// Keys the CSRF tokens of forms.
     pub csrf_key: hmac::Key,
 }
@@ -66,7 +69,9 @@ impl App {
             Some(url) => RateLimiter::shared(url, config.redis_timeout).await?,
             None => RateLimiter::default(),
         };
+        let access_log = AccessQueue::default();
         Ok(Self {
+            metrics: Metrics::new(db.clone(), rate_limiter.clone(), access_log.clone()),
             db,
             clock,
             outgoing: Outgoing::new(config.outgoing_to_private)?,
@@ -75,7 +80,7 @@ impl App {
             secret,
             passwords: Passwords::new()?,
             rate_limiter,
-            access_log: AccessQueue::default(),
+            access_log,
             mailer,
             csrf_key,
         })

@@ -11,8 +11,10 @@ use crate::app::config::Settings;
 use crate::base::clock::Clock;
 use crate::base::db;
 use crate::base::telemetry;
+use crate::organizations::rate_limit::RateLimiter;
 use crate::server::database::Database;
 use crate::server::secret;
+use crate::server::tls;
 use crate::signing::key;
 
 /// Tokens are judged by the second; what differs more will be seen by somebody.
@@ -35,6 +37,9 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
             findings.push(Finding::Good("Configuration: every key makes sense.".to_owned()));
             issuer(&config, &mut findings);
             proxies(&config, &mut findings);
+            certificate(&config, &mut findings);
+            metrics(&config, &mut findings);
+            redis(&config, &mut findings).await;
             with_database(&config, &mut findings).await;
         }
     }
@@ -67,15 +72,19 @@ fn issuer(config: &Config, findings: &mut Vec<Finding>) {
     });
 }
 
+fn is_on_this_machine(listen: &str) -> bool {
+    ["127.", "[::1]", "localhost"].iter().any(|own| listen.starts_with(own))
+}
+
 fn proxies(config: &Config, findings: &mut Vec<Finding>) {
-    let listens_to_all = !["127.", "[::1]", "localhost"].iter().any(|own| config.listen.starts_with(own));
+    let listens_to_all = !is_on_this_machine(&config.listen);
     findings.push(match (config.trusted_proxies.as_slice(), config.links.is_https()) {
-        ([], true) => Finding::Bad(
-            "Proxy headers: the issuer is https, so a proxy must stand in front, but trusted_proxies is empty: \
-             every request seems to come from the proxy, and over plain HTTP."
+        ([], true) if config.tls.is_none() => Finding::Bad(
+            "Proxy headers: the issuer is https and no certificate is configured, so a proxy must stand in front, \
+             but trusted_proxies is empty: every request seems to come from the proxy, and over plain HTTP."
                 .to_owned(),
         ),
-        ([], false) => Finding::Good("Proxy headers: none are believed.".to_owned()),
+        ([], _) => Finding::Good("Proxy headers: none are believed.".to_owned()),
         (networks, _) if networks.iter().any(|network| network.prefix_len() == 0) => Finding::Bad(
             "Proxy headers: trusted_proxies holds every address, so any caller can claim to be any other.".to_owned(),
         ),
@@ -84,12 +93,44 @@ fn proxies(config: &Config, findings: &mut Vec<Finding>) {
             Finding::Good(format!("Proxy headers: believed from {}.", networks.join(", ")))
         }
     });
-    if listens_to_all && config.insecure_http {
+    if listens_to_all && config.insecure_http && config.tls.is_none() {
         findings.push(Finding::Note(format!(
             "Plain HTTP: {} takes API requests over plain HTTP from others, as insecure_http says.",
             config.listen
         )));
     }
+}
+
+fn certificate(config: &Config, findings: &mut Vec<Finding>) {
+    let Some((chain, key)) = &config.tls else { return };
+    findings.push(match tls::check(chain, key) {
+        Ok(()) => Finding::Good(format!(
+            "TLS: {} can be used with its key. Whether it has expired, and names this server, is not looked at.",
+            chain.display()
+        )),
+        Err(error) => Finding::Bad(format!("TLS: {error:#}.")),
+    });
+}
+
+fn metrics(config: &Config, findings: &mut Vec<Finding>) {
+    let Some(listen) = &config.metrics_listen else { return };
+    if !is_on_this_machine(listen) {
+        findings.push(Finding::Note(format!("Metrics: whoever reaches {listen} can read them.")));
+    }
+}
+
+async fn redis(config: &Config, findings: &mut Vec<Finding>) {
+    let Some(url) = &config.redis_url else { return };
+    findings.push(match RateLimiter::shared(url, config.redis_timeout).await {
+        Ok(limiter) if limiter.is_redis_up() == Some(true) => {
+            Finding::Good("Redis: it counts rate limits over all nodes.".to_owned())
+        }
+        Ok(_) => Finding::Bad(format!(
+            "Redis: it cannot be reached, or does not count within {} ms: each node counts rate limits by itself.",
+            config.redis_timeout.as_millis()
+        )),
+        Err(error) => Finding::Bad(format!("Redis: {error:#}.")),
+    });
 }
 
 async fn with_database(config: &Config, findings: &mut Vec<Finding>) {

@@ -20,6 +20,10 @@ pub struct ClientAddress {
     pub is_secure: bool,
 }
 
+/// In the place of an address as `ConnectInfo`: a peer that has come over our own TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TlsPeer(pub SocketAddr);
+
 impl fmt::Display for ClientAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.ip.fmt(f)
@@ -30,21 +34,20 @@ impl FromRequestParts<App> for ClientAddress {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(
-            // Without a peer nothing is known, so nothing is trusted.
-            IpAddr::from([0, 0, 0, 0]),
-            |info| info.0.ip().to_canonical(),
-        );
-        Ok(resolve(peer, &parts.headers, &app.config.trusted_proxies))
+        let over_tls = parts.extensions.get::<ConnectInfo<TlsPeer>>().map(|info| info.0.0);
+        let peer = over_tls.or_else(|| parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0));
+        // Without a peer nothing is known, so nothing is trusted.
+        let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical());
+        Ok(resolve(peer, over_tls.is_some(), &parts.headers, &app.config.trusted_proxies))
     }
 }
 
 /// Walks `X-Forwarded-For` from the right, as long as a trusted proxy vouches for the next address: whatever
 /// stands further left was written by the caller.
-fn resolve(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> ClientAddress {
+fn resolve(peer: IpAddr, is_tls: bool, headers: &HeaderMap, trusted: &[IpNet]) -> ClientAddress {
     let is_trusted = |ip: IpAddr| trusted.iter().any(|network| network.contains(&ip));
     if !is_trusted(peer) {
-        return ClientAddress { ip: peer, is_secure: peer.is_loopback() };
+        return ClientAddress { ip: peer, is_secure: is_tls || peer.is_loopback() };
     }
     let mut ip = peer;
     for hop in values(headers, "x-forwarded-for").into_iter().rev() {
@@ -56,9 +59,11 @@ fn resolve(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> ClientAddres
         }
     }
     let scheme = values(headers, "x-forwarded-proto").last().copied();
+    // Our own TLS ends at the proxy: how others came there is for the proxy to say.
+    let came_securely = ip.is_loopback() || (is_tls && ip == peer);
     ClientAddress {
         ip,
-        is_secure: scheme.map_or(ip.is_loopback(), |scheme| scheme.eq_ignore_ascii_case("https")),
+        is_secure: scheme.map_or(came_securely, |scheme| scheme.eq_ignore_ascii_case("https")),
     }
 }
 
@@ -78,7 +83,26 @@ mod tests {
             headers.append(*name, value.parse().unwrap());
         }
         let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().unwrap()).collect();
-        resolve(peer.parse().unwrap(), &headers, &trusted)
+        resolve(peer.parse().unwrap(), false, &headers, &trusted)
+    }
+
+    #[test]
+    fn our_own_tls_is_secure_as_far_as_it_goes() {
+        let is_secure = |forwarded: &[(&'static str, &str)]| {
+            let mut headers = HeaderMap::new();
+            headers.extend(
+                forwarded
+                    .iter()
+                    .map(|(name, value)| (axum::http::HeaderName::from_static(name), value.parse().unwrap())),
+            );
+            resolve([203, 0, 113, 9].into(), true, &headers, &["203.0.113.9/32".parse().unwrap()]).is_secure
+        };
+
+        assert!(resolve([198, 51, 100, 7].into(), true, &HeaderMap::new(), &[]).is_secure);
+        assert!(is_secure(&[]), "nobody in between");
+        assert!(!is_secure(&[("x-forwarded-for", "198.51.100.7")]), "somebody in between, who does not say");
+        assert!(!is_secure(&[("x-forwarded-proto", "http")]));
+        assert!(is_secure(&[("x-forwarded-for", "198.51.100.7"), ("x-forwarded-proto", "https")]));
     }
 
     #[test]

@@ -21,7 +21,13 @@ use crate::organizations::rate_limit::Subject;
 /// Counts a request against its organization's plan.
 pub async fn count_credential(app: &App, principal: &Principal, now: Timestamp) -> Decision {
     let subject = Subject::Credential(principal.credential.to_bytes());
-    app.rate_limiter.count(subject, Limits::from(&principal.organization.plan), now).await
+    count(app, subject, Limits::from(&principal.organization.plan), now).await
+}
+
+async fn count(app: &App, subject: Subject, limits: Limits, now: Timestamp) -> Decision {
+    let decision = app.rate_limiter.count(subject, limits, now).await;
+    app.metrics.count_decision(subject, &decision);
+    decision
 }
 
 /// Layer of the session API, whose callers have no credential yet: counts by address. Password guessing is slowed
@@ -36,7 +42,7 @@ pub async fn count_address(
     let per_minute = app.config.session_requests_per_minute;
     // The hour takes nothing away from who keeps each minute.
     let limits = Limits { per_minute, per_hour: per_minute.saturating_mul(60) };
-    let decision = app.rate_limiter.count(Subject::address(address.ip), limits, now).await;
+    let decision = count(&app, Subject::address(address.ip), limits, now).await;
     let mut response = if decision.is_allowed {
         next.run(request).await
     } else {

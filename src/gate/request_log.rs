@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use axum::extract::MatchedPath;
 use axum::extract::Request;
+use axum::extract::State;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::middleware::Next;
@@ -14,6 +15,7 @@ use axum::response::Response;
 use tracing::Instrument;
 use tracing::field::Empty;
 
+use crate::app::App;
 use crate::base::secret::Secret;
 
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -33,7 +35,7 @@ impl From<anyhow::Error> for Detail {
 }
 
 /// The outermost layer: everything inside belongs to the request's span.
-pub async fn log(mut request: Request, next: Next) -> Response {
+pub async fn log(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(&request);
     request.extensions_mut().insert(RequestId(id.clone()));
@@ -49,8 +51,10 @@ pub async fn log(mut request: Request, next: Next) -> Response {
     async move {
         let mut response = next.run(request).await;
         let status = response.status().as_u16();
+        let duration = started.elapsed();
+        app.metrics.count_request(&route, &method, status, duration);
         // To the microsecond.
-        let duration_ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+        let duration_ms = (duration.as_secs_f64() * 1e6).round() / 1e3;
         if let Some(Detail(error)) = response.extensions().get::<Detail>() {
             let cause = chain(error);
             tracing::error!(%method, route, status, duration_ms, cause, "request failed");

@@ -38,8 +38,9 @@ pub struct AccessQueue(Arc<Inner>);
 struct Inner {
     sender: mpsc::Sender<Left>,
     receiver: Mutex<mpsc::Receiver<Left>>,
-    /// Since the start.
+    /// Since the start, as is the next.
     dropped: AtomicU64,
+    written: AtomicU64,
     /// Told when a batch is waiting.
     batch: Notify,
 }
@@ -53,8 +54,8 @@ impl Default for AccessQueue {
 impl AccessQueue {
     pub fn with_capacity(capacity: usize) -> Self {
         let (sender, receiver) = mpsc::channel(capacity);
-        let (dropped, batch) = (AtomicU64::default(), Notify::default());
-        Self(Arc::new(Inner { sender, receiver: Mutex::new(receiver), dropped, batch }))
+        let (dropped, written, batch) = (AtomicU64::default(), AtomicU64::default(), Notify::default());
+        Self(Arc::new(Inner { sender, receiver: Mutex::new(receiver), dropped, written, batch }))
     }
 
     /// Never waits.
@@ -98,6 +99,15 @@ impl AccessQueue {
     /// How many were lost since the start.
     pub fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
+    }
+
+    /// How many entries were written since the start.
+    pub fn written(&self) -> u64 {
+        self.0.written.load(Ordering::Relaxed)
+    }
+
+    pub fn note_written(&self, count: u64) {
+        self.0.written.fetch_add(count, Ordering::Relaxed);
     }
 
     pub fn note_dropped(&self, count: u64) {

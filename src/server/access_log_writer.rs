@@ -94,6 +94,7 @@ impl AccessLogWriter {
         }
         Uses::of(&self.batch).note(&mut tx).await?;
         tx.commit().await?;
+        self.queue.note_written(new.len().try_into().unwrap_or(u64::MAX));
         self.days.extend(days);
         Ok(())
     }

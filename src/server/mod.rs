@@ -6,10 +6,12 @@ pub mod demo;
 pub mod health;
 pub mod run;
 pub mod secret;
+pub mod tls;
 pub mod webhooks;
 pub mod workers;
 
 mod layers;
+mod metrics;
 mod router;
 
 pub use router::router;

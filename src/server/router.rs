@@ -61,7 +61,7 @@ pub fn router(app: App) -> Router {
         // Behind the layers above: no body is read.
         .merge(forward_auth())
         .merge(forward_auth_at_issuer)
-        .layer(from_fn(request_log::log))
+        .layer(from_fn_with_state(app.clone(), request_log::log))
         .with_state(app)
 }
 

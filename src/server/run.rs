@@ -1,5 +1,6 @@
 //! `countersign serve`: from nothing to answering, and back.
 
+use std::fmt::Debug;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,6 +9,9 @@ use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context;
+use axum::extract::connect_info::Connected;
+use axum::serve::IncomingStream;
+use axum::serve::Listener;
 use tokio::net::TcpListener;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
@@ -15,12 +19,15 @@ use tokio::signal::unix::signal;
 use crate::app::App;
 use crate::app::config::Config;
 use crate::base::clock::Clock;
+use crate::gate::client_address::TlsPeer;
 use crate::server::access_log_writer;
 use crate::server::database::Database;
 use crate::server::demo;
 use crate::server::demo::Demo;
+use crate::server::metrics;
 use crate::server::router;
 use crate::server::secret;
+use crate::server::tls::TlsListener;
 use crate::server::workers;
 
 /// The access log gets this much though requests took all the time that a stop may take.
@@ -47,11 +54,21 @@ pub async fn serve(config: Config, started: impl FnOnce(&Config, &Started)) -> a
         let listener =
             TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
+        // What cannot be served is found out before anything is said to be.
+        let listening = match &app.config.tls {
+            Some((chain, key)) => Listening::Tls(TlsListener::new(listener, chain, key)?),
+            None => Listening::Plain(listener),
+        };
         workers::start(&app);
         let access_log = access_log_writer::start(&app);
+        metrics::start(&app).await;
         started(&app.config, &Started { address, demo });
         let stopped_at = Arc::new(OnceLock::new());
-        let answered = answer(&app, listener, note(stop, stopped_at.clone())).await;
+        let stop = note(stop, stopped_at.clone());
+        let answered = match listening {
+            Listening::Tls(listener) => answer::<_, TlsPeer>(&app, listener, stop).await,
+            Listening::Plain(listener) => answer::<_, SocketAddr>(&app, listener, stop).await,
+        };
         let gone = stopped_at.get().map_or(Duration::ZERO, Instant::elapsed);
         access_log.stop(patience(&app.config).saturating_sub(gone).max(LAST_WRITE)).await;
         answered
@@ -71,13 +88,24 @@ async fn note(stop: impl Future<Output = ()>, stopped_at: Arc<OnceLock<Instant>>
     let _ = stopped_at.set(Instant::now());
 }
 
-async fn answer(
+enum Listening {
+    Plain(TcpListener),
+    Tls(TlsListener),
+}
+
+/// `P` is how requests are told whom they come from.
+async fn answer<L, P>(
     app: &App,
-    listener: TcpListener,
+    listener: L,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<()>
+where
+    L: Listener,
+    L::Addr: Debug,
+    P: for<'a> Connected<IncomingStream<'a, L>>,
+{
     let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
-    let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let service = router(app.clone()).into_make_service_with_connect_info::<P>();
     let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
         stop.await;
         tracing::info!("stopping: requests in flight may end");

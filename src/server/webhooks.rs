@@ -114,6 +114,7 @@ async fn deliver(app: &App, due: &Due) {
             Outcome::Failed { problem: "This server could not sign the event".to_owned() }
         }
     };
+    app.metrics.count_webhook_delivery(outcome.name());
     let duration_ms = i32::try_from(started.elapsed().as_millis()).unwrap_or(i32::MAX);
     if let Err(error) = finish(app, due, &Attempt { at, duration_ms, outcome }).await {
         // It will be made again when the lease is over.

@@ -61,6 +61,15 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// As the metrics call it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Answered { status: 200..=299, .. } => "delivered",
+            Self::Answered { .. } => "refused",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
     fn is_success(&self) -> bool {
         matches!(self, Self::Answered { status: 200..=299, .. })
     }

@@ -33,18 +33,21 @@ pub async fn post(State(app): State<App>, form: ClientForm) -> Response {
 async fn grant(app: &App, form: &ClientForm) -> Result<TokenResponse, OAuthError> {
     let ClientForm { client, params, act } = form;
     let grant_type = params.required("grant_type")?;
-    if ![AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS].contains(&grant_type) {
+    let offered = [AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS];
+    let Some(grant_type) = offered.into_iter().find(|offered| *offered == grant_type) else {
         return Err(ErrorCode::UnsupportedGrantType.because("the server does not offer that grant type"));
-    }
+    };
     if !client.has_grant_type(grant_type) {
         return Err(ErrorCode::UnauthorizedClient
             .because(format!("the client is not registered for the grant type {grant_type}")));
     }
-    match grant_type {
+    let tokens = match grant_type {
         AUTHORIZATION_CODE => authorization_code::exchange(app, client, params, act).await,
         REFRESH_TOKEN => refresh_token::refresh(app, client, params, act).await,
         _ => client_credentials::issue(app, client, params),
-    }
+    }?;
+    app.metrics.count_token_issue(grant_type);
+    Ok(tokens)
 }
 
 /// RFC 6749 §5.1.
