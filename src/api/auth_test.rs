@@ -2,26 +2,47 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::Value;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::api::profile;
+use crate::api::named::NamedOrganization;
+use crate::api::named::Who;
 use crate::app::App;
 use crate::gate::caller::Caller;
+use crate::scopes::Scopes;
 
-pub async fn get(State(_app): State<App>, Caller { principal, rate, .. }: Caller) -> Json<Value> {
+#[derive(Serialize, ToSchema)]
+pub struct AuthTest {
+    /// Always: whoever is not gets 401.
+    authenticated: bool,
+    #[serde(flatten)]
+    who: Who,
+    organization: NamedOrganization,
+    scopes: Scopes,
+    rate_limit: RateLimit,
+}
+
+/// The window that is nearest to its end.
+#[derive(Serialize, ToSchema)]
+struct RateLimit {
+    limit: u32,
+    remaining: u32,
+    /// In seconds since 1970.
+    reset: i64,
+}
+
+/// Who the credential is, and what it may do
+#[utoipa::path(
+    get, path = "/v1/auth/test",
+    responses((status = 200, description = "The credential is in force", body = AuthTest)),
+)]
+pub async fn get(State(_app): State<App>, Caller { principal, rate, .. }: Caller) -> Json<AuthTest> {
     let window = rate.tightest();
-    Json(json!({
-        "authenticated": true,
-        "user": principal.user.as_ref().map(|user| json!({ "id": user.id, "email": user.email })),
-        "client": principal.client.as_ref().map(|client| json!({ "id": client.id, "name": client.name })),
-        "key": principal.key.as_ref().map(|key| json!({ "id": key.id, "label": key.name })),
-        "organization": profile::organization(&principal.organization),
-        "scopes": principal.scopes,
-        "rate_limit": {
-            "limit": window.limit,
-            "remaining": window.remaining,
-            "reset": window.resets_at,
-        },
-    }))
+    Json(AuthTest {
+        authenticated: true,
+        who: Who::from(&principal),
+        organization: NamedOrganization::from(&principal.organization),
+        scopes: principal.scopes,
+        rate_limit: RateLimit { limit: window.limit, remaining: window.remaining, reset: window.resets_at },
+    })
 }

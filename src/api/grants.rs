@@ -3,14 +3,19 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde_json::Value;
-use serde_json::json;
+use chrono::DateTime;
+use chrono::Utc;
+use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::api::named::NamedClient;
+use crate::api::named::NamedUser;
 use crate::api::page::Page;
 use crate::api::page::PageRequest;
 use crate::api::path::Path;
 use crate::app::App;
 use crate::base::ids::GrantId;
+use crate::base::ids::OrganizationId;
 use crate::gate::caller::Caller;
 use crate::gate::error::ApiError;
 use crate::gate::permission;
@@ -20,19 +25,50 @@ use crate::grants::grant::GrantSummary;
 use crate::grants::grant::Whose;
 use crate::organizations::credential::Credential;
 use crate::scopes::ADMIN;
+use crate::scopes::Scopes;
 
+#[derive(Serialize, ToSchema)]
+#[schema(as = Grant)]
+pub struct Shown {
+    id: GrantId,
+    client: NamedClient,
+    user: NamedUser,
+    organization: OrganizationId,
+    scopes: Scopes,
+    /// The APIs that tokens may be for (RFC 8707); none: this server's own.
+    resources: Vec<String>,
+    created_at: DateTime<Utc>,
+    last_used_at: Option<DateTime<Utc>>,
+}
+
+/// Grants: what people have allowed apps to do
+///
+/// With the scope `admin` those of the organization; a person's own session sees its own.
+#[utoipa::path(
+    get, path = "/v1/grants",
+    params(PageRequest),
+    responses((status = 200, description = "A page of grants", body = Page<Shown>)),
+)]
 pub async fn list(
     State(app): State<App>,
     Caller { principal, .. }: Caller,
     request: PageRequest,
-) -> Result<Json<Page<Value>>, ApiError> {
+) -> Result<Json<Page<Shown>>, ApiError> {
     let whose = whose(&app, &principal)?;
     let mut db = app.db.acquire().await?;
     let page = (request.after()?, request.limit + 1);
     let rows = grant::list(&mut db, whose, page, app.clock.now()).await?;
-    Ok(Json(Page::of(rows, &request, |grant| grant.id.to_string(), |grant| shown(&grant))))
+    Ok(Json(Page::of(rows, &request, |grant| grant.id.to_string(), shown)))
 }
 
+/// Revoke a grant
+///
+/// Every code, access token and refresh token under it is dead at once.
+#[utoipa::path(
+    delete, path = "/v1/grants/{id}",
+    params(("id" = GrantId, Path)),
+    responses((status = 204, description = "The grant is revoked")),
+)]
 pub async fn delete(
     State(app): State<App>,
     caller: Caller,
@@ -55,15 +91,15 @@ fn whose(app: &App, principal: &Principal) -> Result<Whose, ApiError> {
     }
 }
 
-fn shown(grant: &GrantSummary) -> Value {
-    json!({
-        "id": grant.id,
-        "client": { "id": grant.client_id, "name": grant.client_name },
-        "user": { "id": grant.user_id, "email": grant.user_email },
-        "organization": grant.organization_id,
-        "scopes": grant.scopes,
-        "resources": grant.resources,
-        "created_at": grant.created_at,
-        "last_used_at": grant.last_used_at,
-    })
+fn shown(grant: GrantSummary) -> Shown {
+    Shown {
+        id: grant.id,
+        client: NamedClient { id: grant.client_id, name: grant.client_name },
+        user: NamedUser { id: grant.user_id, email: grant.user_email },
+        organization: grant.organization_id,
+        scopes: grant.scopes,
+        resources: grant.resources,
+        created_at: grant.created_at,
+        last_used_at: grant.last_used_at,
+    }
 }

@@ -14,6 +14,7 @@ pub mod session;
 pub mod verify;
 
 mod json_body;
+mod named;
 mod page;
 mod path;
 mod query;

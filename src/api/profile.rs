@@ -1,35 +1,54 @@
 //! `GET /v1/profile`: the caller, its organization and its plan.
 
 use axum::Json;
-use serde_json::Value;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::api::named::NamedOrganization;
+use crate::api::named::Who;
 use crate::gate::caller::Caller;
-use crate::organizations::organization::Organization;
+use crate::organizations::plan;
+use crate::scopes::Scopes;
 
-pub async fn get(Caller { principal, .. }: Caller) -> Json<Value> {
-    let plan = &principal.organization.plan;
-    Json(json!({
-        "user": principal.user.as_ref().map(|user| json!({ "id": user.id, "email": user.email })),
-        "client": principal.client.as_ref().map(|client| json!({ "id": client.id, "name": client.name })),
-        "key": principal.key.as_ref().map(|key| json!({ "id": key.id, "label": key.name })),
-        "organization": organization(&principal.organization),
-        "plan": {
-            "name": plan.name,
-            "requests_per_hour": plan.requests_per_hour,
-            "requests_per_minute": plan.requests_per_minute,
-            "oauth_apps": plan.has_oauth_apps,
-        },
-        "scopes": principal.scopes,
-    }))
+#[derive(Serialize, ToSchema)]
+pub struct Profile {
+    #[serde(flatten)]
+    who: Who,
+    organization: NamedOrganization,
+    plan: Plan,
+    scopes: Scopes,
 }
 
-/// An organization as every answer names it.
-pub(super) fn organization(organization: &Organization) -> Value {
-    json!({
-        "id": organization.id,
-        "number": organization.number,
-        "name": organization.name,
-        "plan": organization.plan.name,
+#[derive(Serialize, ToSchema)]
+struct Plan {
+    name: String,
+    requests_per_hour: u32,
+    requests_per_minute: u32,
+    /// Whether the organization may have OAuth apps.
+    oauth_apps: bool,
+}
+
+impl From<&plan::Plan> for Plan {
+    fn from(plan: &plan::Plan) -> Self {
+        Self {
+            name: plan.name.clone(),
+            requests_per_hour: plan.requests_per_hour,
+            requests_per_minute: plan.requests_per_minute,
+            oauth_apps: plan.has_oauth_apps,
+        }
+    }
+}
+
+/// The caller, its organization and its plan
+#[utoipa::path(
+    get, path = "/v1/profile",
+    responses((status = 200, description = "The caller's profile", body = Profile)),
+)]
+pub async fn get(Caller { principal, .. }: Caller) -> Json<Profile> {
+    Json(Profile {
+        who: Who::from(&principal),
+        organization: NamedOrganization::from(&principal.organization),
+        plan: Plan::from(&principal.organization.plan),
+        scopes: principal.scopes,
     })
 }

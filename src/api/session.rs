@@ -10,11 +10,14 @@ use axum::response::Response;
 use chrono::SecondsFormat;
 use chrono::TimeDelta;
 use serde::Deserialize;
-use serde_json::Value;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::api::json_body::JsonBody;
+use crate::api::named::NamedUser;
 use crate::app::App;
+use crate::base::ids::OrganizationId;
+use crate::base::ids::UserId;
 use crate::base::secret::Secret;
 use crate::gate::client_address::ClientAddress;
 use crate::gate::error::ApiError;
@@ -29,26 +32,105 @@ use crate::gate::sign_in::Registered;
 use crate::gate::sign_in::RegistrationField;
 use crate::organizations::credential::Credential;
 use crate::organizations::organization;
+use crate::organizations::organization::Organization;
 use crate::organizations::session;
 use crate::organizations::session::SessionTokens;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct Register {
+    #[schema(format = Email, max_length = 254)]
     email: String,
+    /// At most 1024 bytes.
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 1024)]
     password: Secret,
+    /// Of the organization that is made for the person.
     #[serde(rename = "companyName")]
+    #[schema(min_length = 1, max_length = 100)]
     company_name: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct Login {
     email: String,
+    #[schema(value_type = String, format = Password)]
     password: Secret,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct Refresh {
+    #[schema(value_type = String, format = Password)]
     refresh_token: Secret,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Registration {
+    user: NamedUser,
+    company: Company,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Company {
+    /// The organization's number.
+    #[serde(rename = "id")]
+    number: i64,
+    #[serde(rename = "companyId")]
+    id: OrganizationId,
+    #[serde(rename = "companyName")]
+    name: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct SignedIn {
+    session: Tokens,
+    user: SignedInUser,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SignedInUser {
+    id: UserId,
+    email: String,
+    /// The organization's number.
+    company_id: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Refreshed {
+    session: Tokens,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionTokens)]
+struct Tokens {
+    access_token: String,
+    /// Works once; with it comes the next.
+    refresh_token: String,
+    /// When the access token ends, in seconds since 1970.
+    expires_at: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Me {
+    user: Myself,
+    company: MyCompany,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Myself {
+    #[serde(flatten)]
+    user: SignedInUser,
+    /// Whether the person runs this server.
+    is_superadmin: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct MyCompany {
+    #[serde(flatten)]
+    company: Company,
+    #[schema(format = DateTime)]
+    created_at: String,
 }
 
 /// What callers of this API are told: their codes are in capitals.
@@ -68,6 +150,16 @@ impl IntoResponse for SessionError {
 
 const NO_STORE: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
 
+/// Register a person, and an organization for them
+#[utoipa::path(
+    post, path = "/api/auth/register",
+    request_body = Register,
+    responses(
+        (status = 201, description = "The person and their organization", body = Registration),
+        (status = 409, description = "The e-mail address is registered already"),
+    ),
+    security(()),
+)]
 pub async fn register(
     State(app): State<App>,
     provenance: Provenance,
@@ -81,14 +173,8 @@ pub async fn register(
         sign_in::register(&app, &body.email, body.password, &body.company_name, provenance).await?;
     match registered {
         Registered::Yes(user, organization) => {
-            let answer = json!({
-                "user": { "id": user.id, "email": user.email },
-                "company": {
-                    "id": organization.number,
-                    "companyId": organization.id,
-                    "companyName": organization.name,
-                },
-            });
+            let user = NamedUser { id: user.id, email: user.email };
+            let answer = Registration { user, company: company(&organization) };
             Ok((StatusCode::CREATED, NO_STORE, Json(answer)))
         }
         Registered::AddressTaken => {
@@ -108,6 +194,16 @@ pub async fn register(
     }
 }
 
+/// Sign a person in
+#[utoipa::path(
+    post, path = "/api/auth/login",
+    request_body = Login,
+    responses(
+        (status = 200, description = "The new session", body = SignedIn),
+        (status = 401, description = "The e-mail address or the password is wrong"),
+    ),
+    security(()),
+)]
 pub async fn login(
     State(app): State<App>,
     address: ClientAddress,
@@ -127,13 +223,20 @@ pub async fn login(
     let organization = organizations.first().ok_or_else(wrong_credentials)?;
     let whose = (user.id, organization.id);
     let tokens = session::create(&mut db, &app.keys.current(), app.config.links.issuer(), whose, now).await?;
-    let answer = json!({
-        "session": shown(&tokens),
-        "user": { "id": user.id, "email": user.email, "companyId": organization.number },
-    });
-    Ok((NO_STORE, Json(answer)))
+    let user = SignedInUser { id: user.id, email: user.email, company_id: organization.number };
+    Ok((NO_STORE, Json(SignedIn { session: shown(&tokens), user })))
 }
 
+/// Renew a session's tokens
+#[utoipa::path(
+    post, path = "/api/auth/refresh",
+    request_body = Refresh,
+    responses(
+        (status = 200, description = "The session's new tokens", body = Refreshed),
+        (status = 401, description = "The refresh token is invalid, used or expired"),
+    ),
+    security(()),
+)]
 pub async fn refresh(
     State(app): State<App>,
     body: Result<JsonBody<Refresh>, ApiError>,
@@ -146,29 +249,42 @@ pub async fn refresh(
         session::refresh(&mut db, &keys, app.config.links.issuer(), &body.refresh_token, now).await?;
     let tokens = tokens
         .ok_or_else(|| ApiErrorCode::RefreshFailed.because("The refresh token is invalid or has expired"))?;
-    Ok((NO_STORE, Json(json!({ "session": shown(&tokens) }))))
+    Ok((NO_STORE, Json(Refreshed { session: shown(&tokens) })))
 }
 
-pub async fn me(State(app): State<App>, parts: Parts) -> Result<Json<Value>, SessionError> {
+/// The person who is signed in
+#[utoipa::path(
+    get, path = "/api/auth/me",
+    responses(
+        (status = 200, description = "The person and the organization of the session", body = Me),
+        (status = 401, description = "There is no session with this token"),
+    ),
+    security(("session" = [])),
+)]
+pub async fn me(State(app): State<App>, parts: Parts) -> Result<Json<Me>, SessionError> {
     let principal = signed_in(&app, &parts).await?;
     let organization = &principal.organization;
     let user = principal.user.as_ref().ok_or_else(unauthorized)?;
-    Ok(Json(json!({
-        "user": {
-            "id": user.id,
-            "email": user.email,
-            "companyId": organization.number,
-            "isSuperadmin": user.is_superadmin,
+    let (id, email) = (user.id, user.email.clone());
+    let created_at = organization.created_at.to_rfc3339_opts(SecondsFormat::Millis, true);
+    Ok(Json(Me {
+        user: Myself {
+            user: SignedInUser { id, email, company_id: organization.number },
+            is_superadmin: user.is_superadmin,
         },
-        "company": {
-            "id": organization.number,
-            "companyId": organization.id,
-            "companyName": organization.name,
-            "createdAt": organization.created_at.to_rfc3339_opts(SecondsFormat::Millis, true),
-        },
-    })))
+        company: MyCompany { company: company(organization), created_at },
+    }))
 }
 
+/// End the session
+#[utoipa::path(
+    post, path = "/api/auth/logout",
+    responses(
+        (status = 204, description = "The session's tokens are dead"),
+        (status = 401, description = "There is no session with this token"),
+    ),
+    security(("session" = [])),
+)]
 pub async fn logout(State(app): State<App>, parts: Parts) -> Result<StatusCode, SessionError> {
     let principal = signed_in(&app, &parts).await?;
     if let Credential::Session(id) = principal.credential {
@@ -186,12 +302,16 @@ async fn signed_in(app: &App, parts: &Parts) -> Result<Principal, ApiError> {
     principal.filter(is_session).ok_or_else(unauthorized)
 }
 
-fn shown(tokens: &SessionTokens) -> Value {
-    json!({
-        "access_token": tokens.access_token.expose(),
-        "refresh_token": tokens.refresh_token.expose(),
-        "expires_at": tokens.expires_at.timestamp(),
-    })
+fn company(organization: &Organization) -> Company {
+    Company { number: organization.number, id: organization.id, name: organization.name.clone() }
+}
+
+fn shown(tokens: &SessionTokens) -> Tokens {
+    Tokens {
+        access_token: tokens.access_token.expose().to_owned(),
+        refresh_token: tokens.refresh_token.expose().to_owned(),
+        expires_at: tokens.expires_at.timestamp(),
+    }
 }
 
 fn wrong_credentials() -> ApiError {

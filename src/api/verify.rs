@@ -19,6 +19,7 @@ use axum::response::Response;
 use serde_json::Value;
 
 use crate::app::App;
+use crate::base::ids::OrganizationId;
 use crate::gate::access_log::Asked;
 use crate::gate::access_log::Incoming;
 use crate::gate::caller;
@@ -48,7 +49,28 @@ struct Question {
     resource: Option<String>,
 }
 
-/// For proxies that say in headers what they ask about.
+/// Forward-auth: may this request pass?
+///
+/// A proxy asks with the caller's credential headers, and says in `X-Forwarded-Method`, `X-Forwarded-Uri` and
+/// `X-Forwarded-For` (or `X-Original-…`) what the caller asked for. Any method will do. The answer's headers are
+/// for the API behind the proxy.
+#[utoipa::path(
+    get, path = "/v1/auth/verify",
+    params(
+        ("scope" = Option<Vec<String>>, Query, description = "What the credential must have; by default what the method needs: `read`, `write` or `delete`."),
+        ("resource" = Option<String>, Query, description = "The API that an OAuth token must be for (RFC 8707); by default this server's own."),
+        ("status" = Option<String>, Query, pattern = "^403$", description = "For nginx: every refusal is a 403, the true status in `X-Auth-Status`."),
+    ),
+    responses(
+        (status = 200, description = "It may pass", headers(
+            ("X-Auth-Subject" = String, description = "Who: a user's id, or that of the client or key."),
+            ("X-Auth-Organization" = OrganizationId),
+            ("X-Auth-Scopes" = String, description = "With spaces between them."),
+            ("X-Auth-Credential" = String, description = "`api_key:…`, `grant:…`, `client:…` or `session:…`."),
+        )),
+        (status = 402, description = "The organization's credits are used up"),
+    ),
+)]
 pub async fn ask(
     State(app): State<App>,
     address: ClientAddress,

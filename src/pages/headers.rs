@@ -20,17 +20,27 @@ use crate::pages::error;
 #[derive(Debug, Clone)]
 pub struct FormTarget(pub String);
 
+/// In a response's extensions: the page runs scripts, which come from this server and talk to this server alone.
+#[derive(Debug, Clone, Copy)]
+pub struct HasScripts;
+
 /// The layer around all pages: what a browser may do with them, and a page for every failure.
 pub async fn security_headers(State(app): State<App>, request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
     let response = next.run(request).await;
     let mut response = error::as_page(response, id);
-    let target = response.extensions_mut().remove::<FormTarget>();
-    write(response.headers_mut(), target.as_ref(), app.config.links.is_https());
+    let policy = match response.extensions().get::<HasScripts>() {
+        Some(HasScripts) => WITH_SCRIPTS.to_owned(),
+        None => content_security_policy(response.extensions().get::<FormTarget>()),
+    };
+    write(response.headers_mut(), &policy, app.config.links.is_https());
     response
 }
 
-fn write(headers: &mut HeaderMap, target: Option<&FormTarget>, is_https: bool) {
+const WITH_SCRIPTS: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; \
+     img-src 'self' data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+fn write(headers: &mut HeaderMap, policy: &str, is_https: bool) {
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
@@ -45,7 +55,7 @@ fn write(headers: &mut HeaderMap, target: Option<&FormTarget>, is_https: bool) {
     if is_https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000"));
     }
-    if let Ok(policy) = HeaderValue::try_from(content_security_policy(target)) {
+    if let Ok(policy) = HeaderValue::try_from(policy) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

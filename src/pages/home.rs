@@ -34,6 +34,11 @@ const PLAYGROUND: Entry = Entry {
     url: "/playground",
     purpose: "Run a flow and see every request and every answer.",
 };
+const DOCS: Entry = Entry {
+    name: "API",
+    url: "/docs",
+    purpose: "Every call of the JSON interfaces, to read and to try; for programs as OpenAPI.",
+};
 const ERRORS: Entry =
     Entry { name: "Error codes", url: "/errors", purpose: "What each error means and what to change." };
 
@@ -45,6 +50,6 @@ pub async fn get(State(app): State<App>, signed_in: Option<SignedIn>) -> Page<Ho
         issuer: config.links.issuer().to_owned(),
         email: signed_in.map(|signed_in| signed_in.user.email),
         may_register: config.registration,
-        entries: [METADATA].into_iter().chain(playground).chain([ERRORS]).collect(),
+        entries: [METADATA].into_iter().chain(playground).chain([DOCS, ERRORS]).collect(),
     })
 }

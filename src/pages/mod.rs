@@ -1,4 +1,4 @@
-//! The face for people: HTML, without a line of script.
+//! The face for people: HTML, without a line of script but for [`docs`].
 //!
 //! A page's template struct stands above its handler and holds what is ready to show. [`page::Page`] is the only way
 //! from a template to an answer, [`form::Form`] the only way in for what is posted, and [`headers::security_headers`]
@@ -22,5 +22,6 @@ pub mod consent;
 
 pub mod settings;
 
+pub mod docs;
 pub mod errors;
 pub mod playground;

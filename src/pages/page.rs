@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::gate::csrf::Csrf;
 use crate::pages::error::PageError;
 use crate::pages::headers::FormTarget;
+use crate::pages::headers::HasScripts;
 
 /// A template that fails to render is our failure, never half a page.
 pub struct Page<T> {
@@ -20,12 +21,13 @@ pub struct Page<T> {
     status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
     form_target: Option<FormTarget>,
+    has_scripts: bool,
 }
 
 impl<T> Page<T> {
     /// A page without forms.
     pub fn new(template: T) -> Self {
-        Self { template, status: StatusCode::OK, headers: Vec::new(), form_target: None }
+        Self { template, status: StatusCode::OK, headers: Vec::new(), form_target: None, has_scripts: false }
     }
 
     /// A page with forms, whose tokens are `csrf`'s: gives the browser its half.
@@ -33,6 +35,12 @@ impl<T> Page<T> {
         let cookie = csrf.set_cookie(app.config.links.is_https());
         let headers = cookie.map(|cookie| (header::SET_COOKIE, cookie)).into_iter().collect();
         Self { headers, ..Self::new(template) }
+    }
+
+    /// A page that runs scripts of this server.
+    #[must_use]
+    pub fn with_scripts(self) -> Self {
+        Self { has_scripts: true, ..self }
     }
 
     #[must_use]
@@ -66,6 +74,9 @@ impl<T: Template> IntoResponse for Page<T> {
         }
         if let Some(target) = self.form_target {
             response.extensions_mut().insert(target);
+        }
+        if self.has_scripts {
+            response.extensions_mut().insert(HasScripts);
         }
         response
     }

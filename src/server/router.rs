@@ -171,6 +171,7 @@ fn people(app: &App) -> Router<App> {
         .route("/login", get(pages::login::get).post(pages::login::post))
         .route("/register", get(pages::register::get).post(pages::register::post))
         .route("/logout", get(pages::logout::get).post(pages::logout::post))
+        .route("/docs", get(pages::docs::get))
         .route("/errors", get(pages::errors::list))
         .route("/errors/{code}", get(pages::errors::get))
         .merge(settings())
@@ -180,6 +181,7 @@ fn people(app: &App) -> Router<App> {
         .layer(from_fn_with_state(app.clone(), pages::headers::security_headers))
         .route("/assets/style.css", get(pages::assets::style))
         .route("/assets/logo.svg", get(pages::assets::logo))
+        .route("/docs/{name}", get(pages::docs::asset))
 }
 
 fn settings() -> Router<App> {

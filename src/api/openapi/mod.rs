@@ -20,7 +20,12 @@ use utoipa::openapi::ServerBuilder;
 use crate::api::access_log;
 use crate::api::api_keys;
 use crate::api::audit_log;
+use crate::api::auth_test;
+use crate::api::grants;
 use crate::api::ip_allowlist;
+use crate::api::profile;
+use crate::api::session;
+use crate::api::verify;
 use crate::app::App;
 use crate::app::links::Links;
 
@@ -30,6 +35,9 @@ const DESCRIPTION: &str = include_str!("description.md");
 #[openapi(
     info(title = "Countersign", description = DESCRIPTION),
     paths(
+        auth_test::get,
+        verify::ask,
+        profile::get,
         api_keys::list,
         api_keys::create,
         api_keys::get,
@@ -40,19 +48,32 @@ const DESCRIPTION: &str = include_str!("description.md");
         ip_allowlist::replace,
         access_log::list,
         audit_log::list,
+        grants::list,
+        grants::delete,
+        session::register,
+        session::login,
+        session::refresh,
+        session::me,
+        session::logout,
     ),
-    tags(
-        (name = "api_keys", description = "API keys: static credentials of the organization"),
-        (name = "ip_allowlist", description = "From where the organization's credentials may be used"),
-        (name = "access_log", description = "Who asked what, and what came of it"),
-        (name = "audit_log", description = "Who changed what that matters to security"),
-    )
 )]
 struct Handlers;
+
+/// Under which headings people find the calls, with the files that these are in.
+const HEADINGS: &[(&str, &str, &[&str])] = &[
+    ("Caller", "Who asks", &["auth_test", "profile"]),
+    ("Forward-auth", "For a proxy in front of any API", &["verify"]),
+    ("API keys", "Static credentials of the organization", &["api_keys"]),
+    ("Grants", "What people have allowed apps to do", &["grants"]),
+    ("IP allowlist", "From where the organization's credentials may be used", &["ip_allowlist"]),
+    ("Logs", "Who asked what, and who changed what", &["access_log", "audit_log"]),
+    ("Session", "People who sign in, for a front end of your own", &["session"]),
+];
 
 /// Of every server: making it takes longer than sending it.
 static HANDLERS: LazyLock<OpenApi> = LazyLock::new(|| {
     let mut document = Handlers::openapi();
+    document.info.license = None;
     rules::apply(&mut document);
     document
 });

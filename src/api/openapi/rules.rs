@@ -20,7 +20,9 @@ use utoipa::openapi::security::HttpAuthScheme;
 use utoipa::openapi::security::HttpBuilder;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::security::SecurityScheme;
+use utoipa::openapi::tag::TagBuilder;
 
+use crate::api::openapi::HEADINGS;
 use crate::api::openapi::errors;
 use crate::api::openapi::errors::Face;
 use crate::api::openapi::schemas;
@@ -43,6 +45,10 @@ pub(super) fn apply(document: &mut OpenApi) {
             Call { face, has_id, is_post }.complete(operation);
         }
     }
+    let tags = HEADINGS
+        .iter()
+        .map(|(name, description, _)| TagBuilder::new().name(*name).description(Some(*description)).build());
+    document.tags = Some(tags.collect());
     schemas::tidy(document);
     let components = document.components.get_or_insert_default();
     errors::add_to(components);
@@ -134,12 +140,14 @@ fn add_header_references(response: &mut Response, face: Face, status: StatusCode
     }
 }
 
-/// Handlers are called after what they do: unique together with their file, which is the tag.
+/// Handlers are called after what they do: unique together with their file, which comes as the tag.
 fn name(operation: &mut Operation) {
-    let tag = operation.tags.iter().flatten().next();
-    if let (Some(tag), Some(function)) = (tag, &operation.operation_id) {
-        operation.operation_id = Some(format!("{tag}_{function}"));
+    let Some(file) = operation.tags.iter().flatten().next().cloned() else { return };
+    if let Some(function) = &operation.operation_id {
+        operation.operation_id = Some(format!("{}_{function}", file.replace("::", "_")));
     }
+    let heading = HEADINGS.iter().find(|(_, _, files)| files.contains(&file.as_str()));
+    operation.tags = Some(vec![heading.map_or(file, |(heading, ..)| (*heading).to_owned())]);
 }
 
 fn requirement(scheme: &str) -> SecurityRequirement {

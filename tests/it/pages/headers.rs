@@ -88,6 +88,48 @@ async fn no_page_has_script_or_style_in_it() {
 }
 
 #[tokio::test]
+async fn the_page_of_the_api_runs_scripts_of_this_server_and_no_others() {
+    let server = TestServer::start().await;
+
+    let docs = server.get("/docs").await;
+
+    let policy = policy(&docs, "docs");
+    let says = |name: &str| policy.get(name).map(String::as_str);
+    for (directive, sources) in [
+        ("default-src", "'none'"),
+        ("script-src", "'self'"),
+        ("connect-src", "'self'"),
+        ("style-src", "'self'"),
+        ("img-src", "'self' data:"),
+        ("form-action", "'none'"),
+        ("base-uri", "'none'"),
+        ("frame-ancestors", "'none'"),
+    ] {
+        assert_eq!(says(directive), Some(sources), "{directive}");
+    }
+    assert_eq!((docs.status, docs.header("x-frame-options")), (200, Some("DENY")));
+    assert!(
+        docs.text.contains("href=\"/openapi.json\"") && docs.text.contains("href=\"/\""),
+        "{}",
+        docs.text
+    );
+    for (name, content_type) in [
+        ("swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
+        ("start.js", "text/javascript; charset=utf-8"),
+        ("swagger-ui.css", "text/css; charset=utf-8"),
+        ("docs.css", "text/css; charset=utf-8"),
+    ] {
+        let file = server.get(&format!("/docs/{name}")).await;
+        assert_eq!((file.status, file.header("content-type")), (200, Some(content_type)), "{name}");
+        assert_eq!(file.header("x-content-type-options"), Some("nosniff"), "{name}");
+        assert!(docs.text.contains(&format!("\"/docs/{name}\"")), "{name}");
+    }
+    for name in ["index.html", "swagger-ui.js", "oauth2-redirect.html", "..%2Fopenapi.json"] {
+        assert_eq!(server.get(&format!("/docs/{name}")).await.status, 404, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn https_is_demanded_where_the_issuer_has_it() {
     let http = TestServer::start().await;
     let https = TestServer::start_with(|settings| settings.issuer = "https://auth.example".to_owned()).await;
