@@ -50,6 +50,14 @@ pub async fn find(db: &mut PgConnection, id: UserId) -> sqlx::Result<Option<User
     .await
 }
 
+/// Until the transaction ends, what takes this lock for the same person waits.
+pub async fn lock(db: &mut PgConnection, id: UserId) -> sqlx::Result<()> {
+    sqlx::query!("select id from users where id = $1 for no key update", id as UserId)
+        .fetch_optional(db)
+        .await?;
+    Ok(())
+}
+
 /// The person with this address, in whatever case, and what the password must match.
 pub async fn find_by_email(db: &mut PgConnection, email: &str) -> sqlx::Result<Option<(User, PasswordHash)>> {
     let row = sqlx::query!(

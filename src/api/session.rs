@@ -54,6 +54,9 @@ pub struct Login {
     email: String,
     #[schema(value_type = String, format = Password)]
     password: Secret,
+    /// Number of the organization to work in; without it the one that the person joined first.
+    #[serde(default, rename = "companyId")]
+    company_id: Option<i64>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -219,8 +222,16 @@ pub async fn login(
     let now = app.clock.now();
     let mut db = app.db.acquire().await?;
     let organizations = organization::list_of(&mut db, user.id).await?;
-    // Somebody whose last organization is gone has nowhere to sign in to.
-    let organization = organizations.first().ok_or_else(wrong_credentials)?;
+    let organization = match body.company_id {
+        // The same answer for an organization that there is not and for one of others.
+        Some(number) => {
+            organizations.iter().find(|found| found.number == number).ok_or_else(wrong_credentials)?
+        }
+        // After the password, so that nobody else learns it.
+        None => organizations.first().ok_or_else(|| {
+            ApiErrorCode::Forbidden.because("You belong to no organization: sign in on the pages to make one")
+        })?,
+    };
     let whose = (user.id, organization.id);
     let tokens = session::create(&mut db, &app.keys.current(), app.config.links.issuer(), whose, now).await?;
     let user = SignedInUser { id: user.id, email: user.email, company_id: organization.number };

@@ -159,6 +159,27 @@ pub async fn find(
     .await
 }
 
+/// Those that are neither revoked nor expired.
+pub async fn count_live(
+    db: &mut PgConnection,
+    organization: OrganizationId,
+    now: Timestamp,
+) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"
+        select count(*) as "count!"
+          from api_keys
+         where organization_id = $1
+           and revoked_at is null
+           and (expires_at is null or expires_at > $2)
+        "#,
+        organization as OrganizationId,
+        now,
+    )
+    .fetch_one(db)
+    .await
+}
+
 /// The newest first, at most `limit`, those older than `before`. Revoked ones too.
 pub async fn list(
     db: &mut PgConnection,

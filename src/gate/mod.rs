@@ -6,6 +6,7 @@ pub mod client_address;
 pub mod csrf;
 pub mod error;
 pub mod idempotency;
+pub mod invitation;
 pub mod original_request;
 pub mod permission;
 pub mod principal;

@@ -24,6 +24,13 @@ impl FromRequestParts<App> for MayAdmin {
     }
 }
 
+/// Whether the caller acts for the company that runs the server: a superadmin in a session of their own, or an
+/// admin's credential of the operator's organization.
+pub fn is_operator(principal: &Principal) -> bool {
+    principal.user.as_ref().is_some_and(|user| user.is_superadmin)
+        || (principal.organization.is_operator && principal.scopes.satisfies(ADMIN))
+}
+
 /// RFC 6750 §3.1: the answer says which scope would do.
 pub fn check_scope(app: &App, principal: &Principal, needed: &str) -> Result<(), ApiError> {
     if principal.scopes.satisfies(needed) {

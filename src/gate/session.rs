@@ -17,6 +17,7 @@ use crate::accounts::user::User;
 use crate::app::App;
 use crate::base::clock::Timestamp;
 use crate::base::ids::BrowserSessionId;
+use crate::base::ids::OrganizationId;
 use crate::base::ids::UserId;
 use crate::gate::client_address::ClientAddress;
 use crate::gate::error::ApiError;
@@ -31,16 +32,20 @@ const MAX_USER_AGENT: usize = 300;
 pub struct SignedIn {
     pub user: User,
     pub sign_in: SignIn,
-    /// Those that the person belongs to; never empty.
+    /// Those that the person belongs to, first the one that pages are about. Empty for somebody who has left the
+    /// last one.
     pub organizations: Vec<Organization>,
 }
 
 impl SignedIn {
     /// The organization that pages are about.
-    pub fn organization(&self) -> &Organization {
-        &self.organizations[0]
+    pub fn organization(&self) -> Option<&Organization> {
+        self.organizations.first()
     }
 }
+
+/// Under which name the organization that pages are about stands in a session, once it was chosen.
+const CHOSEN: &str = "organization";
 
 /// Nobody is signed in, or we could not find out.
 pub enum NotSignedIn {
@@ -88,6 +93,12 @@ pub fn sign_in_url(next: &str) -> String {
     format!("/login?next={next}")
 }
 
+/// For somebody who belongs to no organization; `next` is a path of ours.
+pub fn new_organization_url(next: &str) -> String {
+    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+    format!("/settings/organization/new?next={next}")
+}
+
 /// Where a person may be sent after signing in: a path of ours, or else `/`. Browsers read `//host` and `/\host`
 /// as other hosts.
 pub fn safe_next(next: Option<&str>) -> &str {
@@ -107,10 +118,10 @@ async fn find(parts: &mut Parts, app: &App) -> anyhow::Result<Option<SignedIn>> 
     let Some(sign_in) = sign_in(session).await? else { return Ok(None) };
     let mut db = app.db.acquire().await?;
     let Some(user) = user::find(&mut db, sign_in.user_id).await? else { return Ok(None) };
-    let organizations = organization::list_of(&mut db, user.id).await?;
-    if organizations.is_empty() {
-        return Ok(None);
-    }
+    let mut organizations = organization::list_of(&mut db, user.id).await?;
+    // One that the person has left since is not in the list, and so not chosen any more.
+    let chosen: Option<OrganizationId> = read(session, CHOSEN).await.map_err(unavailable)?;
+    organizations.sort_by_key(|organization| Some(organization.id) != chosen);
     Ok(Some(SignedIn { user, sign_in, organizations }))
 }
 
@@ -125,6 +136,12 @@ pub async fn read<T: DeserializeOwned>(session: &Session, name: &str) -> Result<
         Err(Error::SerdeJson(_)) => Ok(None),
         found => found,
     }
+}
+
+/// Makes pages be about this organization, until another one is chosen or the session ends.
+pub async fn choose(session: &Session, organization: OrganizationId) -> anyhow::Result<()> {
+    session.insert(CHOSEN, organization).await.map_err(unavailable)?;
+    session.save().await.map_err(unavailable)
 }
 
 /// tower-sessions turns a store's error into text; what can go wrong there is the database being away.

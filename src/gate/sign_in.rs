@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::json;
 use sqlx::PgConnection;
+use sqlx::PgTransaction;
 
 use crate::accounts::email;
 use crate::accounts::password;
@@ -14,12 +15,16 @@ use crate::accounts::throttle::Subject;
 use crate::accounts::user;
 use crate::accounts::user::User;
 use crate::app::App;
+use crate::audit::act::Act;
 use crate::audit::act::Actor;
 use crate::audit::log;
 use crate::audit::log::Change;
+use crate::base::ids::OrganizationId;
 use crate::base::secret::Secret;
+use crate::base::secret::SecretHash;
 use crate::gate::client_address::ClientAddress;
 use crate::gate::provenance::Provenance;
+use crate::organizations::invitation;
 use crate::organizations::member;
 use crate::organizations::member::Role;
 use crate::organizations::organization;
@@ -123,49 +128,139 @@ pub async fn register(
     let Some(email) = email::parse(email) else {
         return Ok(invalid(RegistrationField::Email, "This is not an e-mail address"));
     };
-    if let Err(message) = check_password(&password) {
-        return Ok(invalid(RegistrationField::Password, &message));
-    }
     let Some(name) = organization::parse_name(organization_name) else {
         return Ok(invalid(RegistrationField::OrganizationName, "A name has 1 to 100 characters"));
     };
-    // Each costs as much as a sign-in, and a row that stays. This machine's own programs are the operator's.
-    let address = provenance.address.ip;
-    if !address.is_loopback() {
-        let mut db = app.db.acquire().await?;
-        let subjects = [Subject::Registration(address)];
-        if let Some(wait) = throttle::admit(&mut db, &subjects, app.clock.now()).await? {
-            return Ok(Registered::Wait(wait));
-        }
-    }
-    let hash = match app.passwords.hash(password).await {
+    let hash = match admit_newcomer(app, password, &provenance).await? {
         Ok(hash) => hash,
-        Err(PasswordError::Busy) => return Ok(Registered::Busy),
-        Err(error) => return Err(error.into()),
+        Err(refused) => return Ok(refused),
     };
     let mut tx = app.db.begin().await?;
     let Some(user) = user::create(&mut tx, email, &hash, provenance.at).await? else {
         return Ok(Registered::AddressTaken);
     };
     let act = provenance.act(Actor::user(user.id, &user.email));
-    let beginning = Beginning {
-        plan: &app.config.new_organization_plan,
-        credits_cents: app.config.new_organization_credits_cents,
-    };
-    let id = organization::create(&mut tx, name, beginning, &act).await?;
-    let registered = Change {
-        organization: Some(id),
-        action: "user.registered",
-        target: ("user", user.id.to_string()),
-        before: None,
-        after: Some(json!({ "email": user.email })),
-    };
-    log::record(&mut tx, &act, &registered).await?;
+    let id = organization::create(&mut tx, name, beginning(app), &act).await?;
+    record(&mut tx, id, &user, &act).await?;
     member::add(&mut tx, id, user.id, Role::Owner, &act).await?;
     let organization = organization::find(&mut tx, id).await?;
     tx.commit().await?;
     let organization = organization.ok_or_else(|| anyhow::anyhow!("a new organization was not found"))?;
     Ok(Registered::Yes(user, Box::new(organization)))
+}
+
+/// A person with an invitation, whose token has proved the address: an account and the membership, both or
+/// neither.
+pub async fn register_invited(
+    app: &App,
+    (email, token): (&str, &SecretHash),
+    password: Secret,
+    provenance: Provenance,
+) -> anyhow::Result<Registered> {
+    let hash = match admit_newcomer(app, password, &provenance).await? {
+        Ok(hash) => hash,
+        Err(refused) => return Ok(refused),
+    };
+    let mut tx = app.db.begin().await?;
+    let Some(user) = user::create(&mut tx, email, &hash, provenance.at).await? else {
+        return Ok(Registered::AddressTaken);
+    };
+    let act = provenance.act(Actor::user(user.id, &user.email));
+    let Some(id) = invitation::accept(&mut tx, token, (user.id, email), &act).await? else {
+        let message = "The invitation does not hold any more".to_owned();
+        return Ok(Registered::Invalid { field: RegistrationField::Email, message });
+    };
+    record(&mut tx, id, &user, &act).await?;
+    let organization = organization::find(&mut tx, id).await?;
+    tx.commit().await?;
+    let organization = organization.ok_or_else(|| anyhow::anyhow!("a joined organization was not found"))?;
+    Ok(Registered::Yes(user, Box::new(organization)))
+}
+
+/// The password's hash; or why nobody is registered now.
+async fn admit_newcomer(
+    app: &App,
+    password: Secret,
+    provenance: &Provenance,
+) -> anyhow::Result<Result<PasswordHash, Registered>> {
+    if let Err(message) = check_password(&password) {
+        return Ok(Err(Registered::Invalid { field: RegistrationField::Password, message }));
+    }
+    if let Some(wait) = count_registration(app, provenance).await? {
+        return Ok(Err(Registered::Wait(wait)));
+    }
+    match app.passwords.hash(password).await {
+        Ok(hash) => Ok(Ok(hash)),
+        Err(PasswordError::Busy) => Ok(Err(Registered::Busy)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Each costs as much as a sign-in, and a row that stays. This machine's own programs are the operator's.
+async fn count_registration(app: &App, provenance: &Provenance) -> sqlx::Result<Option<TimeDelta>> {
+    let address = provenance.address.ip;
+    if address.is_loopback() {
+        return Ok(None);
+    }
+    let mut db = app.db.acquire().await?;
+    throttle::admit(&mut db, &[Subject::Registration(address)], app.clock.now()).await
+}
+
+fn beginning(app: &App) -> Beginning<'_> {
+    Beginning {
+        plan: &app.config.new_organization_plan,
+        credits_cents: app.config.new_organization_credits_cents,
+    }
+}
+
+async fn record(
+    tx: &mut PgTransaction<'_>,
+    organization: OrganizationId,
+    user: &User,
+    act: &Act,
+) -> sqlx::Result<()> {
+    let registered = Change {
+        organization: Some(organization),
+        action: "user.registered",
+        target: ("user", user.id.to_string()),
+        before: None,
+        after: Some(json!({ "email": user.email })),
+    };
+    log::record(tx, act, &registered).await
+}
+
+/// What came of an attempt to make an organization.
+#[derive(Debug)]
+pub enum Founded {
+    Yes(OrganizationId),
+    /// The person belongs to one already.
+    HasOne,
+    InvalidName,
+    Wait(TimeDelta),
+}
+
+/// For somebody who belongs to none, as at the registration. Not for others: each begins with credits.
+pub async fn found_organization(
+    app: &App,
+    user: &User,
+    name: &str,
+    provenance: Provenance,
+) -> sqlx::Result<Founded> {
+    let Some(name) = organization::parse_name(name) else { return Ok(Founded::InvalidName) };
+    if let Some(wait) = count_registration(app, &provenance).await? {
+        return Ok(Founded::Wait(wait));
+    }
+    let act = provenance.act(Actor::user(user.id, &user.email));
+    let mut tx = app.db.begin().await?;
+    // Of two at once the second sees what the first made.
+    user::lock(&mut tx, user.id).await?;
+    if !organization::list_of(&mut tx, user.id).await?.is_empty() {
+        return Ok(Founded::HasOne);
+    }
+    let id = organization::create(&mut tx, name, beginning(app), &act).await?;
+    member::add(&mut tx, id, user.id, Role::Owner, &act).await?;
+    tx.commit().await?;
+    Ok(Founded::Yes(id))
 }
 
 /// What a new password must be like; the text is for the person.

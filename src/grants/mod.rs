@@ -8,3 +8,4 @@
 pub mod access_token;
 pub mod generation;
 pub mod grant;
+pub mod membership;

@@ -2,8 +2,11 @@
 
 pub mod access_log;
 pub mod access_queue;
+pub mod amendment;
 pub mod credential;
+pub mod credits;
 pub mod idempotent_request;
+pub mod invitation;
 pub mod ip_allowlist;
 pub mod member;
 pub mod organization;

@@ -282,6 +282,31 @@ pub async fn revoke_all_of(
     Ok(())
 }
 
+/// Ends all sessions of a person in one organization.
+pub async fn revoke_all_in(
+    db: &mut PgConnection,
+    (organization, user): (OrganizationId, UserId),
+    because: &str,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        update sessions
+           set revoked_at = $3, revoked_because = $4
+         where organization_id = $1
+           and user_id = $2
+           and revoked_at is null
+        "#,
+        organization as OrganizationId,
+        user as UserId,
+        now,
+        because,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Removes sessions that can never come back.
 pub async fn delete_dead(db: &mut PgConnection, now: Timestamp) -> sqlx::Result<()> {
     sqlx::query!(

@@ -49,6 +49,14 @@ impl PageError {
         Self::from(StatusCode::NOT_FOUND).way_on("/", "To the start page")
     }
 
+    /// Or there never was one: whoever guesses learns nothing.
+    pub fn invitation_gone() -> Self {
+        let sentence = "It was used, withdrawn or replaced by a newer one, or it has expired. Ask whoever invited you \
+                        for a new one.";
+        Self::new(StatusCode::NOT_FOUND, "This invitation does not hold any more", sentence)
+            .way_on("/settings/organization", "To your organization")
+    }
+
     pub fn forbidden(sentence: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "This is not for you to change", sentence)
     }

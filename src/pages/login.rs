@@ -56,7 +56,9 @@ pub async fn get(
     Query(asked): Query<Asked>,
 ) -> Result<Response, PageError> {
     let origin = Origin::of(&app, &asked.next).await?;
-    if signed_in.is_some() && origin.app.is_none() {
+    // Nor does an invitation for one person concern another.
+    let is_invited = asked.next.starts_with("/invitations/");
+    if signed_in.is_some() && origin.app.is_none() && !is_invited {
         return Ok(Redirect::to(destination(&asked.next)).into_response());
     }
     Ok(form(&app, &csrf, asked.next, origin, Attempt::default()).into_response())

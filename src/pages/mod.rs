@@ -17,6 +17,8 @@ pub mod login;
 pub mod logout;
 pub mod register;
 
+pub mod invitation;
+
 pub mod authorize_error;
 pub mod consent;
 

@@ -59,6 +59,30 @@ pub fn seconds(count: i64) -> String {
     if count == 1 { "1 second".to_owned() } else { format!("{count} seconds") }
 }
 
+/// With its thousands apart: "10,000".
+pub fn count(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if number < 0 { format!("−{text}") } else { text }
+}
+
+/// "1 app", "2 apps".
+pub fn several(number: i64, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", count(number))
+}
+
+/// Credits, which are kept in cents.
+pub fn cents(number: i64) -> String {
+    several(number, "cent")
+}
+
 /// A message of a subject as a sentence: "a name is too long" → "A name is too long."
 pub fn sentence(message: &str) -> String {
     let mut letters = message.chars();
@@ -150,6 +174,14 @@ mod tests {
         {
             assert_eq!(duration(TimeDelta::seconds(seconds)), says);
         }
+    }
+
+    #[test]
+    fn numbers_are_easy_to_read() {
+        for (number, says) in [(0, "0"), (999, "999"), (1000, "1,000"), (-1_234_567, "−1,234,567")] {
+            assert_eq!(count(number), says);
+        }
+        assert_eq!((several(1, "app"), several(0, "app")), ("1 app".to_owned(), "0 apps".to_owned()));
     }
 
     #[test]

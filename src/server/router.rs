@@ -8,6 +8,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::any;
 use axum::routing::delete;
 use axum::routing::get;
+use axum::routing::patch;
 use axum::routing::post;
 
 use crate::api;
@@ -24,6 +25,7 @@ use crate::pages::error::PageError;
 use crate::pages::playground;
 use crate::pages::settings;
 use crate::pages::settings::developer;
+use crate::pages::settings::organization as page;
 use crate::server::health;
 use crate::server::layers;
 
@@ -128,6 +130,7 @@ fn credential_api(app: &App) -> Router<App> {
         .route("/audit-log", get(api::audit_log::list))
         .route("/grants", get(api::grants::list))
         .route("/grants/{id}", delete(api::grants::delete))
+        .merge(organization())
         .fallback(async || ApiError::not_found())
         .method_not_allowed_fallback(async || {
             ApiErrorCode::MethodNotAllowed.because("This address takes another method")
@@ -164,6 +167,21 @@ fn documents() -> Router<App> {
     Router::new().route("/openapi.json", get(api::openapi::get)).layer(layers::cors())
 }
 
+fn organization() -> Router<App> {
+    Router::new()
+        .route("/organization", get(api::organization::get).put(api::organization::update))
+        .route("/organization/leave", post(api::organization::leave))
+        .route("/organization/members", get(api::members::list))
+        .route("/organization/members/{user_id}", patch(api::members::update).delete(api::members::delete))
+        .route("/organization/members/{user_id}/transfer-ownership", post(api::members::transfer_ownership))
+        .route("/organization/invitations", get(api::invitations::list).post(api::invitations::create))
+        .route("/organization/invitations/{id}", get(api::invitations::get).delete(api::invitations::delete))
+        .route("/organization/invitations/{id}/resend", post(api::invitations::resend))
+        .route("/organization/credits", get(api::credits::list))
+        .route("/organization/credits/debit", post(api::credits::debit))
+        .route("/organization/credits/grant", post(api::credits::grant))
+}
+
 fn people(app: &App) -> Router<App> {
     Router::new()
         .route("/oauth/authorize", get(oauth::authorize::get).post(oauth::authorize::post))
@@ -174,7 +192,10 @@ fn people(app: &App) -> Router<App> {
         .route("/docs", get(pages::docs::get))
         .route("/errors", get(pages::errors::list))
         .route("/errors/{code}", get(pages::errors::get))
+        .route("/invitations/{token}", get(pages::invitation::get).post(pages::invitation::accept))
+        .route("/invitations/{token}/register", post(pages::invitation::register))
         .merge(settings())
+        .merge(own_organization())
         .merge(playground(app.config.playground))
         .method_not_allowed_fallback(async || PageError::from(StatusCode::METHOD_NOT_ALLOWED))
         .layer(layers::sessions(app))
@@ -209,6 +230,27 @@ fn settings() -> Router<App> {
         .route("/settings/account/password", post(settings::account::change_password))
         .route("/settings/account/sessions/{id}/end", post(settings::account::end_session))
         .route("/settings/account/sessions/end-others", post(settings::account::end_other_sessions))
+}
+
+fn own_organization() -> Router<App> {
+    Router::new()
+        .route("/settings/switch", post(page::switch::post))
+        .route("/settings/organization", get(page::get).post(page::rename))
+        .route("/settings/organization/new", get(page::new::get).post(page::new::post))
+        .route("/settings/organization/credits", get(page::credits::get))
+        .route("/settings/organization/leave", get(page::departure::get).post(page::departure::post))
+        .route("/settings/organization/members/{id}/role", post(page::members::change_role))
+        .route(
+            "/settings/organization/members/{id}/remove",
+            get(page::members::get_remove).post(page::members::remove),
+        )
+        .route(
+            "/settings/organization/members/{id}/transfer",
+            get(page::members::get_transfer).post(page::members::transfer),
+        )
+        .route("/settings/organization/invitations", post(page::invitations::create))
+        .route("/settings/organization/invitations/{id}/resend", post(page::invitations::resend))
+        .route("/settings/organization/invitations/{id}/withdraw", post(page::invitations::withdraw))
 }
 
 fn playground(is_on: bool) -> Router<App> {

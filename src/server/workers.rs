@@ -13,6 +13,7 @@ use crate::grants::access_token;
 use crate::grants::grant;
 use crate::organizations::access_log;
 use crate::organizations::idempotent_request;
+use crate::organizations::invitation;
 use crate::organizations::session;
 use crate::server::webhooks;
 use crate::signing::key;
@@ -77,6 +78,7 @@ pub async fn clean_up(app: &App) -> anyhow::Result<()> {
     browser_session::delete_expired(&mut db, now).await?;
     session::delete_dead(&mut db, now).await?;
     idempotent_request::delete_old(&mut db, now).await?;
+    invitation::delete_old(&mut db, now).await?;
     access_token::delete_expired(&mut db, now).await?;
     grant::delete_dead(&mut db, now).await?;
     delivery::delete_old(&mut db, now).await?;

@@ -176,6 +176,15 @@ pub async fn list(
     .await
 }
 
+pub async fn count(db: &mut PgConnection, organization: OrganizationId) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from webhook_endpoints where organization_id = $1"#,
+        organization as OrganizationId,
+    )
+    .fetch_one(db)
+    .await
+}
+
 /// An endpoint that is sent elsewhere begins with a clean slate: the failures were another's.
 pub async fn update(
     tx: &mut PgTransaction<'_>,

@@ -21,8 +21,12 @@ use crate::api::access_log;
 use crate::api::api_keys;
 use crate::api::audit_log;
 use crate::api::auth_test;
+use crate::api::credits;
 use crate::api::grants;
+use crate::api::invitations;
 use crate::api::ip_allowlist;
+use crate::api::members;
+use crate::api::organization;
 use crate::api::profile;
 use crate::api::session;
 use crate::api::verify;
@@ -46,6 +50,21 @@ const DESCRIPTION: &str = include_str!("description.md");
         api_keys::rotate,
         ip_allowlist::get,
         ip_allowlist::replace,
+        organization::get,
+        organization::update,
+        organization::leave,
+        members::list,
+        members::update,
+        members::delete,
+        members::transfer_ownership,
+        invitations::list,
+        invitations::create,
+        invitations::get,
+        invitations::delete,
+        invitations::resend,
+        credits::list,
+        credits::debit,
+        credits::grant,
         access_log::list,
         audit_log::list,
         grants::list,
@@ -65,6 +84,11 @@ const HEADINGS: &[(&str, &str, &[&str])] = &[
     ("Forward-auth", "For a proxy in front of any API", &["verify"]),
     ("API keys", "Static credentials of the organization", &["api_keys"]),
     ("Grants", "What people have allowed apps to do", &["grants"]),
+    (
+        "Organization",
+        "The tenant: its members, who is invited, and its credits",
+        &["organization", "members", "invitations", "credits"],
+    ),
     ("IP allowlist", "From where the organization's credentials may be used", &["ip_allowlist"]),
     ("Logs", "Who asked what, and who changed what", &["access_log", "audit_log"]),
     ("Session", "People who sign in, for a front end of your own", &["session"]),

@@ -28,6 +28,7 @@ use crate::gate::csrf::Csrf;
 use crate::gate::provenance::Provenance;
 use crate::gate::request_log::RequestId;
 use crate::gate::session::SignedIn;
+use crate::gate::session::new_organization_url;
 use crate::gate::session::sign_in_url;
 use crate::grants::generation;
 use crate::grants::grant;
@@ -165,6 +166,7 @@ async fn prepare(app: &App, parts: &mut Parts, query: &str) -> Result<Asked, Sto
         is_young && !request.prompts.contains(&Prompt::Login)
     };
     match signed_in.filter(is_fresh) {
+        Some(signed_in) if signed_in.organizations.is_empty() => Err(homeless(&request, &params)),
         Some(signed_in) => {
             let Ok(provenance) = Provenance::from_request_parts(parts, app).await;
             let act = provenance.act(Actor::user(signed_in.user.id, &signed_in.user.email));
@@ -178,6 +180,15 @@ async fn prepare(app: &App, parts: &mut Parts, query: &str) -> Result<Asked, Sto
             Err(Stop::Elsewhere(Box::new(Redirect::to(&sign_in_url(&next)).into_response())))
         }
     }
+}
+
+/// Somebody who belongs to no organization has nothing to give an app access to, until they make or join one.
+fn homeless(request: &AuthorizeRequest, params: &Params) -> Stop {
+    if request.prompts.contains(&Prompt::None) {
+        return request.answer(ErrorCode::ConsentRequired.because("the person belongs to no organization"));
+    }
+    let next = format!("/oauth/authorize?{}", request.query_after_sign_in(params));
+    Stop::Elsewhere(Box::new(Redirect::to(&new_organization_url(&next)).into_response()))
 }
 
 async fn ask(app: &App, parts: &mut Parts, query: &str) -> Result<Response, Stop> {
@@ -231,7 +242,7 @@ async fn decide(app: &App, parts: &mut Parts, query: &str, form: &Params) -> Res
         return Err(request.answer(ErrorCode::AccessDenied.because("the person refused")));
     }
     let organization = match one("organization")? {
-        None => Some(signed_in.organization()),
+        None => signed_in.organization(),
         Some(id) => signed_in.organizations.iter().find(|organization| organization.id.to_string() == id),
     };
     let Some(organization) = organization else {

@@ -6,18 +6,22 @@ pub mod apps;
 pub mod confirm;
 pub mod credential;
 pub mod developer;
+pub mod organization;
 pub mod secret;
 pub mod security;
 pub mod visitor;
 
 use axum::response::Redirect;
 
+use crate::pages::parts::Choice;
 use crate::pages::settings::visitor::Visitor;
 
 /// What stands around every page of the settings.
 pub struct Frame {
     sections: Vec<Section>,
     organization: String,
+    /// All of the person's, to choose from, if there are several.
+    organizations: Vec<Choice>,
     email: String,
     csrf: String,
     /// What was just done, such as "The key was revoked."
@@ -41,12 +45,14 @@ pub const API_KEYS: &str = "/settings/api";
 pub const SECURITY: &str = "/settings/api/security";
 pub const APPS: &str = "/settings/apps";
 pub const DEVELOPER: &str = "/settings/developer";
+pub const ORGANIZATION: &str = "/settings/organization";
 pub const ACCOUNT: &str = "/settings/account";
 
-const SECTIONS: [Section; 4] = [
+const SECTIONS: [Section; 5] = [
     section("API keys", API_KEYS, true),
     section("Connected apps", APPS, false),
     section("Developer apps", DEVELOPER, true),
+    section("Organization", ORGANIZATION, false),
     section("Account", ACCOUNT, false),
 ];
 

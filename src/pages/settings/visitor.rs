@@ -4,6 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
+use axum::response::Redirect;
 use axum::response::Response;
 use tower_sessions::Session;
 
@@ -20,6 +21,7 @@ use crate::organizations::member::Role;
 use crate::organizations::organization::Organization;
 use crate::pages::error::PageError;
 use crate::pages::page::Page;
+use crate::pages::parts::Choice;
 use crate::pages::settings::ACCOUNT;
 use crate::pages::settings::Frame;
 use crate::pages::settings::SECTIONS;
@@ -29,7 +31,7 @@ use crate::scopes::ADMIN;
 /// Under which name a notice waits in the session for the next page.
 const NOTICE: &str = "notice";
 
-/// Any signed-in person.
+/// Any signed-in person who belongs to an organization.
 pub struct Visitor {
     pub signed_in: SignedIn,
     pub session: Session,
@@ -48,7 +50,12 @@ impl Visitor {
     }
 
     pub fn organization(&self) -> &Organization {
-        self.signed_in.organization()
+        &self.signed_in.organizations[0]
+    }
+
+    /// In the organization that the pages are about.
+    pub fn role(&self) -> Role {
+        self.role
     }
 
     pub fn may_manage(&self) -> bool {
@@ -62,10 +69,22 @@ impl Visitor {
         Ok(Frame {
             sections: sections.map(|section| Section { is_current: section.url == url, ..section }).collect(),
             organization: self.organization().name.clone(),
+            organizations: self.organizations(),
             email: self.user().email.clone(),
             csrf: self.csrf.token(),
             notice: self.take_notice().await?,
         })
+    }
+
+    fn organizations(&self) -> Vec<Choice> {
+        let organizations = &self.signed_in.organizations;
+        let choice = |organization: &Organization| Choice {
+            value: organization.id.to_string(),
+            label: organization.name.clone(),
+            hint: "",
+            is_checked: organization.id == self.organization().id,
+        };
+        if organizations.len() > 1 { organizations.iter().map(choice).collect() } else { Vec::new() }
     }
 
     /// A page without a notice leaves the session alone: a write would put back what another request is changing.
@@ -79,7 +98,7 @@ impl Visitor {
 
     /// Leaves words on what was just done for the next page that this person sees.
     pub async fn notify(&self, words: impl Into<String>) -> Result<(), PageError> {
-        self.keep(NOTICE, words.into()).await.map_err(PageError::although_done)
+        leave_notice(&self.session, words.into()).await
     }
 
     /// Saved at once: what fails after the handler could not be told on a page.
@@ -97,6 +116,15 @@ impl Visitor {
     }
 }
 
+/// For the next page of the settings that the person sees.
+pub async fn leave_notice(session: &Session, words: String) -> Result<(), PageError> {
+    let left = async {
+        session.insert(NOTICE, words).await?;
+        session.save().await
+    };
+    left.await.map_err(|error| PageError::from(error).although_done())
+}
+
 impl FromRequestParts<App> for Visitor {
     type Rejection = Response;
 
@@ -108,6 +136,10 @@ impl FromRequestParts<App> for Visitor {
         let Some(session) = parts.extensions.get::<Session>().cloned() else {
             return Err(PageError::internal(anyhow::anyhow!("no session layer")).into_response());
         };
+        if signed_in.organizations.is_empty() {
+            let url = session::new_organization_url(parts.uri.path());
+            return Err(Redirect::to(&url).into_response());
+        }
         let role = find_role(app, &signed_in).await.map_err(IntoResponse::into_response)?;
         let Ok(provenance) = Provenance::from_request_parts(parts, app).await;
         let act = provenance.act(Actor::user(signed_in.user.id, &signed_in.user.email));
@@ -117,7 +149,7 @@ impl FromRequestParts<App> for Visitor {
 
 async fn find_role(app: &App, signed_in: &SignedIn) -> Result<Role, PageError> {
     let mut db = app.db.acquire().await?;
-    let role = member::find_role(&mut db, signed_in.organization().id, signed_in.user.id).await?;
+    let role = member::find_role(&mut db, signed_in.organizations[0].id, signed_in.user.id).await?;
     // Whoever was removed between two queries is a stranger.
     role.ok_or_else(|| StatusCode::FORBIDDEN.into())
 }

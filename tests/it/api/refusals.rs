@@ -4,6 +4,9 @@ use countersign::base::ids::ApiKeyId;
 use countersign::base::ids::ClientId;
 use countersign::base::ids::ClientSecretId;
 use countersign::base::ids::GrantId;
+use countersign::base::ids::InvitationId;
+use countersign::base::ids::UserId;
+use countersign::organizations::member::Role;
 use serde_json::Value;
 use serde_json::json;
 
@@ -14,7 +17,7 @@ use crate::support::TestUser;
 
 /// Method and path; `{…}` is an id of an organization.
 const OPEN: [(&str, &str); 2] = [("GET", "/v1/auth/test"), ("GET", "/v1/profile")];
-const FOR_ADMINS: [(&str, &str); 17] = [
+const FOR_ADMINS: [(&str, &str); 30] = [
     ("GET", "/v1/access-log"),
     ("GET", "/v1/audit-log"),
     ("GET", "/v1/api-keys"),
@@ -32,7 +35,23 @@ const FOR_ADMINS: [(&str, &str); 17] = [
     ("DELETE", "/v1/clients/{client}/secrets/{secret}"),
     ("GET", "/v1/grants"),
     ("DELETE", "/v1/grants/{grant}"),
+    ("GET", "/v1/organization"),
+    ("PUT", "/v1/organization"),
+    ("GET", "/v1/organization/members"),
+    ("PATCH", "/v1/organization/members/{member}"),
+    ("DELETE", "/v1/organization/members/{member}"),
+    ("GET", "/v1/organization/invitations"),
+    ("POST", "/v1/organization/invitations"),
+    ("GET", "/v1/organization/invitations/{invitation}"),
+    ("DELETE", "/v1/organization/invitations/{invitation}"),
+    ("POST", "/v1/organization/invitations/{invitation}/resend"),
+    ("GET", "/v1/organization/credits"),
+    ("POST", "/v1/organization/credits/debit"),
+    ("POST", "/v1/organization/credits/grant"),
 ];
+/// What only a person's own session does.
+const FOR_PERSONS: [(&str, &str); 2] =
+    [("POST", "/v1/organization/leave"), ("POST", "/v1/organization/members/{member}/transfer-ownership")];
 
 fn good_body(method: &str, path: &str) -> Option<Value> {
     match (method, path) {
@@ -40,10 +59,15 @@ fn good_body(method: &str, path: &str) -> Option<Value> {
         ("POST", "/v1/clients") => {
             Some(json!({ "name": "x", "type": "public", "redirect_uris": [CALLBACK], "scopes": ["read"] }))
         }
+        ("PATCH", "/v1/organization/members/{member}") => Some(json!({ "role": "admin" })),
+        ("POST", "/v1/organization/invitations") => Some(json!({ "email": "x@example.com" })),
+        ("POST", "/v1/organization/credits/debit" | "/v1/organization/credits/grant") => {
+            Some(json!({ "amount_cents": 1, "reason": "x" }))
+        }
         ("PATCH", "/v1/api-keys/{key}") | ("POST", "/v1/clients/{client}/secrets") => {
             Some(json!({ "label": "x" }))
         }
-        ("PATCH", _) => Some(json!({ "name": "x" })),
+        ("PUT", "/v1/organization") | ("PATCH", _) => Some(json!({ "name": "x" })),
         _ => None,
     }
 }
@@ -54,6 +78,8 @@ struct Ids {
     client: String,
     secret: String,
     grant: String,
+    member: String,
+    invitation: String,
 }
 
 impl Ids {
@@ -62,6 +88,8 @@ impl Ids {
             .replace("{client}", &self.client)
             .replace("{secret}", &self.secret)
             .replace("{grant}", &self.grant)
+            .replace("{member}", &self.member)
+            .replace("{invitation}", &self.invitation)
     }
 
     async fn of(server: &TestServer, user: &TestUser, admin: &str) -> Self {
@@ -70,8 +98,13 @@ impl Ids {
         client.tokens(server, &server.browser_of(user).await).await;
         let shown = server.get_as(admin, &format!("/v1/clients/{}", client.id)).await;
         let grants = server.get_as(admin, "/v1/grants").await;
+        let colleague = server.colleague("colleague", user.organization, Role::Member).await;
+        let guest = json!({ "email": "guest@example.com" });
+        let invited = server.send_json_as(admin, "POST", "/v1/organization/invitations", &guest).await;
         Self {
             key: key.to_string(),
+            member: colleague.id,
+            invitation: invited.field("id"),
             secret: shown.json["secrets"][0]["id"].as_str().unwrap().to_owned(),
             grant: grants.json["data"][0]["id"].as_str().unwrap().to_owned(),
             client: client.id,
@@ -85,6 +118,8 @@ impl Ids {
             client: ClientId::new(now).to_string(),
             secret: ClientSecretId::new(now).to_string(),
             grant: GrantId::new(now).to_string(),
+            member: UserId::new(now).to_string(),
+            invitation: InvitationId::new(now).to_string(),
         }
     }
 }
@@ -107,7 +142,7 @@ async fn nothing_is_answered_to_a_stranger() {
     let (_, admin) = server.key(ada.organization, "admin").await;
     let ids = Ids::of(&server, &ada, &admin).await;
 
-    for (method, path) in OPEN.into_iter().chain(FOR_ADMINS) {
+    for (method, path) in OPEN.into_iter().chain(FOR_ADMINS).chain(FOR_PERSONS) {
         for credential in [None, Some("junk")] {
             let answer = send(&server, credential, method, path, &ids).await;
 
@@ -175,11 +210,13 @@ async fn lists_hold_nothing_of_another_organization() {
     let (_, foreign_admin) = server.key(eve.organization, "admin").await;
     let adas = Ids::of(&server, &ada, &admin).await;
 
-    for path in ["/v1/api-keys", "/v1/clients", "/v1/grants"] {
+    let lists = FOR_ADMINS.into_iter().filter(|(method, path)| *method == "GET" && !path.contains('{'));
+    for (_, path) in lists {
         let answer = server.get_as(&foreign_admin, path).await;
 
         assert_eq!(answer.status, 200, "{path}");
-        for id in [&adas.key, &adas.client, &adas.grant, &ada.email] {
+        let all = [&adas.key, &adas.client, &adas.grant, &adas.member, &adas.invitation, &ada.email];
+        for id in all {
             assert!(!answer.text.contains(id.as_str()), "{path}: {}", answer.text);
         }
     }
@@ -194,15 +231,16 @@ async fn an_id_that_cannot_be_one_does_not_exist() {
     for id in
         ["x", "1", "key_", "%00", "%FF", "..%2F..%2Fetc", "key_zz", "'", &"a".repeat(5000), "%F0%9F%94%91"]
     {
-        let ids =
-            Ids { key: id.to_owned(), client: id.to_owned(), secret: id.to_owned(), grant: id.to_owned() };
+        let id = || id.to_owned();
+        let ids = Ids { key: id(), client: id(), secret: id(), grant: id(), member: id(), invitation: id() };
         for (method, path) in FOR_ADMINS.into_iter().filter(|(_, path)| path.contains('{')) {
             let answer = send(&server, Some(&admin), method, path, &ids).await;
 
             assert_eq!(
                 (answer.status, answer.error()),
                 (404, "not_found"),
-                "{method} {path} {id}: {}",
+                "{method} {path} {}: {}",
+                ids.key,
                 answer.text
             );
         }
@@ -227,6 +265,10 @@ async fn an_unknown_path_and_a_wrong_method_are_answered_in_json() {
     }
 }
 
+fn takes_body(method: &str, path: &str) -> bool {
+    ["POST", "PUT", "PATCH"].contains(&method) && !path.ends_with("/resend")
+}
+
 #[tokio::test]
 async fn a_body_that_cannot_be_read_is_refused_alike_everywhere() {
     let server = TestServer::start().await;
@@ -235,7 +277,7 @@ async fn a_body_that_cannot_be_read_is_refused_alike_everywhere() {
     let ids = Ids::of(&server, &ada, &admin).await;
     let large = format!("{{\"label\":\"{}\"}}", "x".repeat(1 << 20));
 
-    for (method, path) in FOR_ADMINS.into_iter().filter(|(method, _)| ["POST", "PATCH"].contains(method)) {
+    for (method, path) in FOR_ADMINS.into_iter().filter(|(method, path)| takes_body(method, path)) {
         for (content_type, body, expected) in [
             ("application/json", "{", (400, "bad_request")),
             ("application/json", "[]", (422, "validation_error")),

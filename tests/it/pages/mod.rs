@@ -2,10 +2,12 @@ mod sessions;
 mod sign_in;
 mod sign_up;
 
+mod invitations;
 mod settings_account;
 mod settings_api;
 mod settings_apps;
 mod settings_developer;
+mod settings_organization;
 mod visitors;
 
 mod csrf;

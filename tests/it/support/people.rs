@@ -1,6 +1,9 @@
 //! Colleagues, and what the session API hands to a front end.
 
 use countersign::accounts::user;
+use countersign::audit::log;
+use countersign::audit::log::Entry;
+use countersign::audit::log::Filter;
 use countersign::base::ids::OrganizationId;
 use countersign::base::secret::Secret;
 use countersign::organizations::member;
@@ -32,6 +35,20 @@ impl TestServer {
         let id = user.id.parse().unwrap();
         member::add(&mut tx, organization, id, role, &self.act()).await.unwrap();
         tx.commit().await.unwrap();
+    }
+
+    /// The path of the link in the mail that was sent last.
+    pub fn invitation_path(&self) -> String {
+        let mail = self.mails().pop().unwrap();
+        let (_, rest) = mail.text.split_once(self.issuer()).unwrap();
+        rest.lines().next().unwrap().to_owned()
+    }
+
+    /// What the audit log has of an action, the newest first.
+    pub async fn audit_of(&self, organization: OrganizationId, action: &str) -> Vec<Entry> {
+        let filter = Filter { action: Some(action.to_owned()), ..Filter::default() };
+        let mut db = self.app.db.acquire().await.unwrap();
+        log::list(&mut db, Some(organization), &filter, (None, 100)).await.unwrap()
     }
 
     /// Without a credential.
