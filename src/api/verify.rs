@@ -52,12 +52,13 @@ struct Question {
 /// Forward-auth: may this request pass?
 ///
 /// A proxy asks with the caller's credential headers, and says in `X-Forwarded-Method`, `X-Forwarded-Uri` and
-/// `X-Forwarded-For` (or `X-Original-…`) what the caller asked for. Any method will do. The answer's headers are
-/// for the API behind the proxy.
+/// `X-Forwarded-For` (or `X-Original-…`) what the caller asked for. Any method will do, and a body is not read. The
+/// answer's headers are for the API behind the proxy. Envoy, which repeats the method and appends the path, asks at
+/// `/v1/auth/verify/…`, where parameters and those headers are the caller's and do not count.
 #[utoipa::path(
     get, path = "/v1/auth/verify",
     params(
-        ("scope" = Option<Vec<String>>, Query, description = "What the credential must have; by default what the method needs: `read`, `write` or `delete`."),
+        ("scope" = Option<Vec<String>>, Query, description = "What the credential must have, all of it; by default what the method needs: `read`, `write` or `delete`, and `admin` for a method that is not known."),
         ("resource" = Option<String>, Query, description = "The API that an OAuth token must be for (RFC 8707); by default this server's own."),
         ("status" = Option<String>, Query, pattern = "^403$", description = "For nginx: every refusal is a 403, the true status in `X-Auth-Status`."),
     ),
@@ -163,7 +164,7 @@ async fn answer(
 }
 
 fn incoming(app: &App, original: &OriginalRequest, headers: &HeaderMap, address: ClientAddress) -> Incoming {
-    let path = original.path.as_deref().unwrap_or_default();
+    let path = original.path.as_deref().unwrap_or(PATH);
     let asked = Asked { via: Via::ForwardAuth, method: original.method.as_str(), path };
     Incoming::new(app, asked, headers, address, app.clock.now())
 }

@@ -50,6 +50,7 @@ async fn a_new_key_is_shown_with_its_secret() {
             "created_by": ada.id,
             "created_at": "2030-01-01T00:00:00Z",
             "expires_at": "2030-02-01T00:00:00Z",
+            "ip_allowlist": [],
             "previous_until": null,
             "last_used_at": null,
             "last_used_from": null,

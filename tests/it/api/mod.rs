@@ -19,6 +19,7 @@ mod credits;
 mod grants;
 mod idempotency;
 mod invitations;
+mod ip_allowlist;
 mod members;
 mod organization;
 mod profile;

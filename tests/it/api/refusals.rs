@@ -16,8 +16,9 @@ use crate::support::TestServer;
 use crate::support::TestUser;
 
 /// Method and path; `{…}` is an id of an organization.
-const OPEN: [(&str, &str); 2] = [("GET", "/v1/auth/test"), ("GET", "/v1/profile")];
-const FOR_ADMINS: [(&str, &str); 30] = [
+const OPEN: [(&str, &str); 3] =
+    [("GET", "/v1/auth/test"), ("GET", "/v1/auth/verify"), ("GET", "/v1/profile")];
+const FOR_ADMINS: [(&str, &str); 32] = [
     ("GET", "/v1/access-log"),
     ("GET", "/v1/audit-log"),
     ("GET", "/v1/api-keys"),
@@ -48,6 +49,8 @@ const FOR_ADMINS: [(&str, &str); 30] = [
     ("GET", "/v1/organization/credits"),
     ("POST", "/v1/organization/credits/debit"),
     ("POST", "/v1/organization/credits/grant"),
+    ("GET", "/v1/organization/ip-allowlist"),
+    ("PUT", "/v1/organization/ip-allowlist"),
 ];
 /// What only a person's own session does.
 const FOR_PERSONS: [(&str, &str); 2] =
@@ -67,6 +70,7 @@ fn good_body(method: &str, path: &str) -> Option<Value> {
         ("PATCH", "/v1/api-keys/{key}") | ("POST", "/v1/clients/{client}/secrets") => {
             Some(json!({ "label": "x" }))
         }
+        ("PUT", "/v1/organization/ip-allowlist") => Some(json!({ "enabled": false, "cidrs": [] })),
         ("PUT", "/v1/organization") | ("PATCH", _) => Some(json!({ "name": "x" })),
         _ => None,
     }

@@ -309,3 +309,36 @@ async fn an_issuer_with_a_path_has_it_there_too() {
         assert_eq!(server.get(path).await.status, 401, "{path}");
     }
 }
+
+/// With what the proxy asks about, not how it asks.
+#[tokio::test]
+async fn what_was_asked_about_is_in_the_access_log() {
+    let (server, ada, key) = start().await;
+    let (_, admin) = server.key(ada.organization, "admin").await;
+    let original = [("x-forwarded-method", "DELETE"), ("x-forwarded-uri", "/v1/contacts/7?api_key=secret")];
+
+    ask(
+        &server,
+        "GET",
+        &format!("{PATH}?status=403"),
+        &[&[("x-api-key", key.as_str())], &original[..]].concat(),
+    )
+    .await;
+    ask(&server, "PATCH", &format!("{PATH}/v1/contacts/8?x=secret"), &[("x-api-key", &admin)]).await;
+    ask(&server, "GET", PATH, &[("x-api-key", &key)]).await;
+    server.write_access_log().await;
+
+    let log = server.get_as(&admin, "/v1/access-log?via=forward_auth").await.json;
+    let entries = log["data"].as_array().unwrap().iter();
+    let told: Vec<_> = entries
+        .map(|entry| json!([entry["method"], entry["path"], entry["status"], entry["reason"]]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            json!(["GET", PATH, 200, null]),
+            json!(["PATCH", "/v1/contacts/8", 200, null]),
+            json!(["DELETE", "/v1/contacts/7", 403, "forbidden"]),
+        ]
+    );
+}

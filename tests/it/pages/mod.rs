@@ -8,6 +8,7 @@ mod settings_api;
 mod settings_apps;
 mod settings_developer;
 mod settings_organization;
+mod settings_security;
 mod visitors;
 
 mod csrf;
