@@ -1,4 +1,5 @@
 mod session;
+mod session_limit;
 mod session_refresh;
 mod session_refusals;
 mod throttle;
@@ -6,6 +7,7 @@ mod throttle;
 mod credentials;
 mod insecure;
 mod rate_limit;
+mod rate_limit_shared;
 mod refusals;
 
 mod access_log;

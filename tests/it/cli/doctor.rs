@@ -30,6 +30,8 @@ async fn each_thing_that_is_wrong_is_named() {
         ("COUNTERSIGN_ISSUER", "http://auth.example", "Issuer"),
         ("COUNTERSIGN_ISSUER", "https://auth.example", "Proxy headers"),
         ("COUNTERSIGN_TRUSTED_PROXIES", "0.0.0.0/0", "Proxy headers"),
+        ("REDIS_URL", "redis://:hunter2@127.0.0.1:1", "Redis"),
+        ("REDIS_URL", "mysql://me:hunter2@127.0.0.1", "Redis"),
         ("DATABASE_URL", "postgres://me:hunter2@127.0.0.1:1/x", "Database"),
         ("DATABASE_URL", "mysql://me:hunter2@db/x", "Database"),
         ("COUNTERSIGN_SECRET", "another secret that is long enough, too", "Keys"),

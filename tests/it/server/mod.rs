@@ -2,5 +2,7 @@
 
 mod log;
 mod mail;
+mod metrics;
 mod process;
 mod requests;
+mod tls;

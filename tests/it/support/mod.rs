@@ -7,8 +7,10 @@ mod oauth_client;
 mod people;
 mod program;
 mod raw;
+mod redis;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use countersign::accounts::user;
 use countersign::api_keys::key;
@@ -54,6 +56,7 @@ pub use program::Outcome;
 pub use program::Program;
 pub use program::Running;
 pub use raw::RawConnection;
+pub use redis::TestRedis;
 
 /// Of everybody in a test.
 pub const PASSWORD: &str = "correct horse battery";
@@ -65,7 +68,7 @@ pub struct TestServer {
     pub url: String,
     pub clock: Clock,
     pub app: App,
-    pub database: TestDatabase,
+    pub database: Arc<TestDatabase>,
     access_log: Mutex<AccessLogWriter>,
     http: reqwest::Client,
 }
@@ -85,14 +88,29 @@ impl TestServer {
 
     /// `adjust` changes the settings from what a newcomer has.
     pub async fn start_with(adjust: impl FnOnce(&mut Settings)) -> Self {
-        let database = TestDatabase::create().await;
+        let database = Arc::new(TestDatabase::create().await);
+        let clock = Clock::manual("2030-01-01T00:00:00Z".parse().unwrap());
+        Self::start_on(database, clock, adjust).await
+    }
+
+    /// Another node of the same deployment: its database and its clock, and its Redis if it has one.
+    pub async fn second_node(&self) -> Self {
+        let config = &self.app.config;
+        Self::start_on(Arc::clone(&self.database), self.clock.clone(), |settings| {
+            settings.redis_url.clone_from(&config.redis_url);
+            settings.redis_timeout_milliseconds = config.redis_timeout.as_millis().try_into().unwrap();
+            config.links.issuer().clone_into(&mut settings.issuer);
+        })
+        .await
+    }
+
+    async fn start_on(database: Arc<TestDatabase>, clock: Clock, adjust: impl FnOnce(&mut Settings)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut settings =
             Settings { issuer: format!("http://{address}"), demo: Some(false), ..Settings::default() };
         adjust(&mut settings);
         let config = Config::try_from(settings).unwrap();
-        let clock = Clock::manual("2030-01-01T00:00:00Z".parse().unwrap());
         let secret = ServerSecret::new(&Secret::new(SERVER_SECRET));
         let mut app = App::new(config, secret, database.pool(), clock.clone()).await.unwrap();
         app.mailer = Mailer::in_memory();

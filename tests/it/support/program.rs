@@ -16,6 +16,7 @@ use crate::support::SERVER_SECRET;
 use crate::support::TestDatabase;
 
 const START_WITHIN: Duration = Duration::from_mins(1);
+const METRICS_LISTEN: &str = "COUNTERSIGN_METRICS_LISTEN";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
 
 /// Removed when dropped.
@@ -111,6 +112,10 @@ impl Program {
         let number = (0..10).find(|number| !self.folder.join(format!("{number}.out")).exists()).unwrap();
         let file = |end: &str| std::fs::File::create(self.folder.join(format!("{number}.{end}"))).unwrap();
         let mut command = self.command(arguments);
+        // Many run at once, and only one could have the default address.
+        if !self.variables.iter().any(|(name, _)| name == METRICS_LISTEN) {
+            command.env(METRICS_LISTEN, "");
+        }
         let child = command.stdin(Stdio::null()).stdout(file("out")).stderr(file("err")).spawn().unwrap();
         Running { child, folder: self.folder.clone(), number }
     }
