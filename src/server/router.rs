@@ -123,8 +123,8 @@ fn credential_api(app: &App) -> Router<App> {
             "/clients/{id}",
             get(api::clients::get).patch(api::clients::update).delete(api::clients::delete),
         )
-        .route("/clients/{id}/secrets", post(api::clients::create_secret))
-        .route("/clients/{id}/secrets/{secret_id}", delete(api::clients::delete_secret))
+        .route("/clients/{id}/secrets", post(api::clients::secrets::create))
+        .route("/clients/{id}/secrets/{secret_id}", delete(api::clients::secrets::delete))
         .route("/organization/ip-allowlist", get(api::ip_allowlist::get).put(api::ip_allowlist::replace))
         .route("/access-log", get(api::access_log::list))
         .route("/audit-log", get(api::audit_log::list))

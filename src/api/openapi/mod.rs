@@ -21,6 +21,7 @@ use crate::api::access_log;
 use crate::api::api_keys;
 use crate::api::audit_log;
 use crate::api::auth_test;
+use crate::api::clients;
 use crate::api::credits;
 use crate::api::grants;
 use crate::api::invitations;
@@ -67,6 +68,13 @@ const DESCRIPTION: &str = include_str!("description.md");
         credits::grant,
         access_log::list,
         audit_log::list,
+        clients::list,
+        clients::create,
+        clients::get,
+        clients::update,
+        clients::delete,
+        clients::secrets::create,
+        clients::secrets::delete,
         grants::list,
         grants::delete,
         session::register,
@@ -83,6 +91,7 @@ const HEADINGS: &[(&str, &str, &[&str])] = &[
     ("Caller", "Who asks", &["auth_test", "profile"]),
     ("Forward-auth", "For a proxy in front of any API", &["verify"]),
     ("API keys", "Static credentials of the organization", &["api_keys"]),
+    ("Clients", "OAuth apps of the organization", &["clients", "clients::secrets"]),
     ("Grants", "What people have allowed apps to do", &["grants"]),
     (
         "Organization",
