@@ -105,3 +105,35 @@ pub async fn set_password(db: &mut PgConnection, id: UserId, password: &Password
         .await?;
     Ok(())
 }
+
+/// Those whose address holds `text`; the newest first, at most `limit`, those older than `before`.
+pub async fn search(
+    db: &mut PgConnection,
+    text: &str,
+    (before, limit): (Option<UserId>, i64),
+) -> sqlx::Result<Vec<User>> {
+    sqlx::query_as!(
+        User,
+        r#"
+        select id as "id: UserId", email, is_superadmin, created_at
+          from users
+         where strpos(lower(email), lower($1)) > 0
+           and ($2::uuid is null or id < $2)
+         order by id desc
+         limit $3
+        "#,
+        text,
+        before as Option<UserId>,
+        limit,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Whether the person may manage the whole server.
+pub async fn set_superadmin(db: &mut PgConnection, id: UserId, is_superadmin: bool) -> sqlx::Result<()> {
+    sqlx::query!("update users set is_superadmin = $2 where id = $1", id as UserId, is_superadmin)
+        .execute(db)
+        .await?;
+    Ok(())
+}

@@ -10,6 +10,7 @@ pub mod credits;
 pub mod grants;
 pub mod invitations;
 pub mod ip_allowlist;
+pub mod leaked_keys;
 pub mod members;
 pub mod openapi;
 pub mod organization;

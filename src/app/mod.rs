@@ -5,6 +5,7 @@ pub mod links;
 pub mod metrics;
 pub mod scope_catalog;
 pub mod settings;
+pub mod signing_keys;
 
 use std::sync::Arc;
 

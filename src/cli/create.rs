@@ -96,6 +96,9 @@ pub(super) struct CreateUser {
     /// Number, UUID or exact name of one to join; if absent a new one, named after the address
     #[arg(long)]
     organization: Option<String>,
+    /// May administer the whole server, at /admin
+    #[arg(long)]
+    superadmin: bool,
     /// In the organization that is joined
     #[arg(long, value_enum, default_value = "admin")]
     role: RoleName,
@@ -202,6 +205,9 @@ impl CreateUser {
                 bail!("this person belongs to the organization already");
             }
             member::add(&mut tx, organization.id, user.id, role, &Act::of_operator(now)).await?;
+            if self.superadmin {
+                user::set_superadmin(&mut tx, user.id, true).await?;
+            }
             tx.commit().await?;
             let shown = json!({
                 "id": user.id,

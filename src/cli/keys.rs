@@ -6,15 +6,19 @@ use chrono::SecondsFormat;
 use clap::Args;
 use clap::Subcommand;
 use sqlx::PgConnection;
+use sqlx::PgPool;
+use sqlx::PgTransaction;
 
 use crate::app::config::Config;
 use crate::app::config::Settings;
+use crate::app::signing_keys;
+use crate::app::signing_keys::Revoked;
+use crate::audit::act::Act;
 use crate::base::clock::Clock;
 use crate::base::clock::Timestamp;
 use crate::base::server_secret::ServerSecret;
 use crate::server::secret;
 use crate::signing::key;
-use crate::signing::key::SigningKey;
 use crate::signing::keyring;
 use crate::signing::token_key;
 
@@ -47,28 +51,34 @@ pub(super) struct Revoke {
 impl Keys {
     pub(super) async fn run(self, settings: Settings) -> anyhow::Result<()> {
         let (config, database) = super::open(settings).await?;
-        let result = async {
-            let now = Clock::System.now();
-            if matches!(self, Self::List) {
-                let mut db = database.pool.acquire().await?;
-                return super::print(&list(&mut db, now).await?);
-            }
-            let mut tx = database.pool.begin().await?;
-            keyring::lock(&mut tx).await?;
-            let secret = proven_secret(&mut tx, &config).await?;
-            let text = match self {
-                Self::List => String::new(),
-                Self::Rotate(rotate) => rotate.run(&mut tx, &config, &secret, now).await?,
-                Self::Revoke(revoke) => revoke.run(&mut tx, &config, &secret, now).await?,
-            };
-            key::announce_change(&mut tx).await?;
-            tx.commit().await?;
-            super::print(&text)
-        }
-        .await;
+        let result = self.execute(&config, &database.pool).await;
         database.close().await?;
-        result
+        super::print(&result?)
     }
+
+    async fn execute(self, config: &Config, pool: &PgPool) -> anyhow::Result<String> {
+        let act = Act::of_operator(Clock::System.now());
+        let mut tx = pool.begin().await?;
+        let text = match self {
+            Self::List => list(&mut tx, act.at).await?,
+            Self::Rotate(rotate) => {
+                let secret = locked(&mut tx, config).await?;
+                rotate.run(&mut tx, config, &secret, &act).await?
+            }
+            Self::Revoke(revoke) => {
+                let secret = locked(&mut tx, config).await?;
+                revoke.run(&mut tx, config, &secret, &act).await?
+            }
+        };
+        tx.commit().await?;
+        Ok(text)
+    }
+}
+
+/// Keeps other processes from changing the ring until the transaction ends.
+async fn locked(tx: &mut PgTransaction<'_>, config: &Config) -> anyhow::Result<ServerSecret> {
+    keyring::lock(tx).await?;
+    proven_secret(tx, config).await
 }
 
 async fn list(db: &mut PgConnection, now: Timestamp) -> anyhow::Result<String> {
@@ -101,18 +111,17 @@ async fn list(db: &mut PgConnection, now: Timestamp) -> anyhow::Result<String> {
 impl Rotate {
     async fn run(
         &self,
-        db: &mut PgConnection,
+        tx: &mut PgTransaction<'_>,
         config: &Config,
         secret: &ServerSecret,
-        now: Timestamp,
+        act: &Act,
     ) -> anyhow::Result<String> {
         if self.token {
-            let id = token_key::rotate(db, secret, now).await?;
+            let id = signing_keys::rotate_token_key(tx, secret, act).await?;
             return Ok(format!("Token key {id} derives codes and refresh tokens from now on."));
         }
-        let signs_from = if self.now { now } else { now + key::ANNOUNCE };
-        let key = SigningKey::generate(config.signing_algorithm, secret, now, signs_from)?;
-        key::rotate(db, &key).await?;
+        let signs_from = if self.now { act.at } else { act.at + key::ANNOUNCE };
+        let key = signing_keys::rotate(tx, (config.signing_algorithm, secret), signs_from, act).await?;
         Ok(format!("Signing key {} signs from {}.", key.id, written(signs_from)))
     }
 }
@@ -120,31 +129,28 @@ impl Rotate {
 impl Revoke {
     async fn run(
         &self,
-        db: &mut PgConnection,
+        tx: &mut PgTransaction<'_>,
         config: &Config,
         secret: &ServerSecret,
-        now: Timestamp,
+        act: &Act,
     ) -> anyhow::Result<String> {
         if let Ok(id) = self.id.parse::<i16>() {
-            let known = token_key::list(db).await?;
+            let known = token_key::list(tx).await?;
             if known.iter().rfind(|key| !key.is_revoked()).is_some_and(|newest| newest.id == id) {
-                token_key::rotate(db, secret, now).await?;
+                signing_keys::rotate_token_key(tx, secret, act).await?;
             }
-            if !token_key::revoke(db, id).await? {
+            if !signing_keys::revoke_token_key(tx, id, act).await? {
                 bail!("there is no token key {id} in the ring");
             }
             return Ok(format!("Token key {id} is revoked: its codes and refresh tokens are dead."));
         }
-        if !key::revoke(db, &self.id, now).await? {
-            bail!("there is no signing key {} in force", self.id);
+        match signing_keys::revoke(tx, (config.signing_algorithm, secret), &self.id, act).await? {
+            Revoked::No => bail!("there is no signing key {} in force", self.id),
+            Revoked::Yes { successor: Some(successor) } => {
+                Ok(format!("Signing key {} is revoked; {} signs from now on.", self.id, successor.id))
+            }
+            Revoked::Yes { successor: None } => Ok(format!("Signing key {} is revoked.", self.id)),
         }
-        // The server must not be left without one that signs.
-        if key::signer(key::list(db).await?.iter(), now).is_none() {
-            let successor = SigningKey::generate(config.signing_algorithm, secret, now, now)?;
-            key::rotate(db, &successor).await?;
-            return Ok(format!("Signing key {} is revoked; {} signs from now on.", self.id, successor.id));
-        }
-        Ok(format!("Signing key {} is revoked.", self.id))
     }
 }
 

@@ -297,6 +297,41 @@ pub async fn list(db: &mut PgConnection, organization: OrganizationId) -> sqlx::
     Ok(rows.into_iter().map(|row| ClientWithSecrets::from(row).client).collect())
 }
 
+/// Of all organizations those whose name or publisher holds `text`, or whose id it is; the newest first, at most
+/// `limit`, those older than `before`.
+pub async fn search(
+    db: &mut PgConnection,
+    text: &str,
+    (before, limit): (Option<ClientId>, i64),
+) -> sqlx::Result<Vec<Client>> {
+    let id: Option<ClientId> = text.parse().ok();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        select c.id as "id: ClientId", c.organization_id as "organization_id: OrganizationId",
+               o.name as publisher, c.name, c.homepage_url, c.logo_url, c.is_confidential, c.is_reviewed,
+               c.redirect_uris, c.scopes as "scopes: Scopes", c.default_scopes as "default_scopes: Scopes",
+               c.required_scopes as "required_scopes: Scopes", c.grant_types, c.require_pkce,
+               c.access_token_seconds, c.refresh_token_idle_seconds, c.refresh_token_max_seconds,
+               c.retry_window_seconds, c.created_at, c.disabled_at,
+               '{}'::bytea[] as "secret_hashes!: Vec<SecretHash>"
+          from clients c
+          join organizations o on o.id = c.organization_id
+         where (strpos(lower(c.name), lower($1)) > 0 or strpos(lower(o.name), lower($1)) > 0 or c.id = $2)
+           and ($3::uuid is null or c.id < $3)
+         order by c.id desc
+         limit $4
+        "#,
+        text,
+        id as Option<ClientId>,
+        before as Option<ClientId>,
+        limit,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| ClientWithSecrets::from(row).client).collect())
+}
+
 /// With its secrets and grants; `false` if the organization has no such client.
 pub async fn delete(
     tx: &mut PgTransaction<'_>,

@@ -186,6 +186,25 @@ pub async fn find_named(db: &mut PgConnection, name: &str) -> sqlx::Result<Vec<O
     Ok(rows.fetch_all(db).await?.into_iter().map(Organization::from).collect())
 }
 
+/// Those whose name holds `text`, or whose number or UUID it is; the newest first, at most `limit`, with a number
+/// below `before`.
+pub async fn search(
+    db: &mut PgConnection,
+    text: &str,
+    (before, limit): (Option<i64>, i64),
+) -> sqlx::Result<Vec<Organization>> {
+    let rows = select_organizations!(
+        "where (strpos(lower(o.name), lower($1)) > 0 or o.number::text = $1 or o.id::text = lower($1))
+           and ($2::bigint is null or o.number < $2)
+         order by o.number desc
+         limit $3",
+        text,
+        before,
+        limit,
+    );
+    Ok(rows.fetch_all(db).await?.into_iter().map(Organization::from).collect())
+}
+
 /// Those that a person belongs to, the first one first.
 pub async fn list_of(db: &mut PgConnection, user: UserId) -> sqlx::Result<Vec<Organization>> {
     let rows = select_organizations!(

@@ -30,3 +30,24 @@ pub async fn exists(db: &mut PgConnection, name: &str) -> sqlx::Result<bool> {
         .fetch_one(db)
         .await
 }
+
+/// All of them, the smallest first.
+pub async fn list(db: &mut PgConnection) -> sqlx::Result<Vec<Plan>> {
+    let rows = sqlx::query!(
+        "select name, requests_per_hour, requests_per_minute, has_oauth_apps, has_ip_allowlist
+           from plans
+          order by requests_per_hour, name"
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Plan {
+            name: row.name,
+            requests_per_hour: row.requests_per_hour.unsigned_abs(),
+            requests_per_minute: row.requests_per_minute.unsigned_abs(),
+            has_oauth_apps: row.has_oauth_apps,
+            has_ip_allowlist: row.has_ip_allowlist,
+        })
+        .collect())
+}

@@ -4,6 +4,7 @@
 //! from a template to an answer, [`form::Form`] the only way in for what is posted, and [`headers::security_headers`]
 //! goes around all of it.
 
+pub mod admin;
 pub mod assets;
 pub mod error;
 pub mod form;

@@ -78,6 +78,26 @@ pub fn several(number: i64, noun: &str) -> String {
     format!("{} {noun}{ending}", count(number))
 }
 
+/// Cents as people write amounts: "5.00".
+pub fn money(cents: i64) -> String {
+    let sign = if cents < 0 { "-" } else { "" };
+    format!("{sign}{}.{:02}", cents.unsigned_abs() / 100, cents.unsigned_abs() % 100)
+}
+
+/// The cents of an amount as people write it, "5", "2.50" or "-1"; `None` if it is none.
+pub fn read_amount(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || fraction.len() > 2 || !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    let whole: i64 = whole.parse().ok()?;
+    let fraction: i64 = format!("{fraction:0<2}").parse().ok()?;
+    Some(sign * whole.checked_mul(100)?.checked_add(fraction)?)
+}
+
 /// Credits, which are kept in cents.
 pub fn cents(number: i64) -> String {
     several(number, "cent")
@@ -197,5 +217,16 @@ mod tests {
         assert_eq!(initials("Harbour CRM for teams"), "HC");
         assert_eq!(initials("écho"), "É");
         assert_eq!(initials("—"), "");
+    }
+
+    #[test]
+    fn an_amount_is_read_as_people_write_it() {
+        for (text, is) in [("5", Some(500)), ("2.5", Some(250)), ("-0.05", Some(-5)), (" 1.00 ", Some(100))] {
+            assert_eq!(read_amount(text), is, "{text}");
+        }
+        for text in ["", "-", ".5", "1.234", "1,5", "1e3", "+1", "99999999999999999999", "--1"] {
+            assert_eq!(read_amount(text), None, "{text}");
+        }
+        assert_eq!((money(-5), money(12345)), ("-0.05".to_owned(), "123.45".to_owned()));
     }
 }

@@ -21,6 +21,7 @@ use crate::gate::rate_limit;
 use crate::gate::request_log;
 use crate::oauth;
 use crate::pages;
+use crate::pages::admin;
 use crate::pages::error::PageError;
 use crate::pages::playground;
 use crate::pages::settings;
@@ -39,6 +40,11 @@ pub fn router(app: App) -> Router {
         .route(
             "/v1/",
             any(async || ApiError::not_found()).layer(from_fn_with_state(app.clone(), caller::identify)),
+        )
+        .route(
+            "/leaked-keys",
+            post(api::leaked_keys::report)
+                .fallback(async || ApiErrorCode::MethodNotAllowed.because("This address takes POST")),
         )
         .nest("/api/auth", session_api(&app))
         .merge(documents());
@@ -196,6 +202,7 @@ fn people(app: &App) -> Router<App> {
         .route("/invitations/{token}/register", post(pages::invitation::register))
         .merge(settings())
         .merge(own_organization())
+        .merge(admin())
         .merge(playground(app.config.playground))
         .method_not_allowed_fallback(async || PageError::from(StatusCode::METHOD_NOT_ALLOWED))
         .layer(layers::sessions(app))
@@ -251,6 +258,31 @@ fn own_organization() -> Router<App> {
         .route("/settings/organization/invitations", post(page::invitations::create))
         .route("/settings/organization/invitations/{id}/resend", post(page::invitations::resend))
         .route("/settings/organization/invitations/{id}/withdraw", post(page::invitations::withdraw))
+}
+
+fn admin() -> Router<App> {
+    Router::new()
+        .route("/admin", get(admin::get))
+        .route("/admin/organizations", get(admin::organizations::get))
+        .route("/admin/organizations/{id}", get(admin::organization::get))
+        .route("/admin/organizations/{id}/plan", post(admin::organization::change_plan))
+        .route("/admin/organizations/{id}/credits", post(admin::organization::move_credits))
+        .route("/admin/organizations/{id}/operator", post(admin::organization::set_operator))
+        .route(
+            "/admin/organizations/{id}/suspend",
+            get(admin::organization::get_suspend).post(admin::organization::suspend),
+        )
+        .route("/admin/organizations/{id}/resume", post(admin::organization::resume))
+        .route("/admin/people", get(admin::people::get))
+        .route(
+            "/admin/people/{id}/superadmin",
+            get(admin::people::get_superadmin).post(admin::people::superadmin),
+        )
+        .route("/admin/apps", get(admin::apps::get))
+        .route("/admin/apps/{id}", post(admin::apps::change))
+        .route("/admin/keys", get(admin::keys::get))
+        .route("/admin/keys/rotate", post(admin::keys::rotate))
+        .route("/admin/keys/{id}/revoke", get(admin::keys::get_revoke).post(admin::keys::revoke))
 }
 
 fn playground(is_on: bool) -> Router<App> {

@@ -18,25 +18,33 @@ use crate::pages::settings::visitor::Visitor;
 
 /// What stands around every page of the settings.
 pub struct Frame {
-    sections: Vec<Section>,
-    organization: String,
+    pub(super) sections: Vec<Section>,
+    pub(super) organization: String,
     /// All of the person's, to choose from, if there are several.
-    organizations: Vec<Choice>,
-    email: String,
-    csrf: String,
+    pub(super) organizations: Vec<Choice>,
+    pub(super) email: String,
+    pub(super) csrf: String,
     /// What was just done, such as "The key was revoked."
-    notice: Option<String>,
+    pub(super) notice: Option<String>,
+}
+
+impl Frame {
+    /// With other sections than those of the settings.
+    pub(super) fn with_sections<const N: usize>(self, sections: [Section; N], url: &str) -> Self {
+        let mark = |section: Section| Section { is_current: section.url == url, ..section };
+        Self { sections: sections.into_iter().map(mark).collect(), ..self }
+    }
 }
 
 pub struct Section {
-    name: &'static str,
-    url: &'static str,
-    is_current: bool,
+    pub(super) name: &'static str,
+    pub(super) url: &'static str,
+    pub(super) is_current: bool,
     /// Only for those who may manage the organization.
-    is_for_managers: bool,
+    pub(super) is_for_managers: bool,
 }
 
-const fn section(name: &'static str, url: &'static str, is_for_managers: bool) -> Section {
+pub(super) const fn section(name: &'static str, url: &'static str, is_for_managers: bool) -> Section {
     Section { name, url, is_current: false, is_for_managers }
 }
 

@@ -22,6 +22,7 @@ mod grants;
 mod idempotency;
 mod invitations;
 mod ip_allowlist;
+mod leaked_keys;
 mod members;
 mod organization;
 mod profile;

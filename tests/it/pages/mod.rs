@@ -11,6 +11,7 @@ mod settings_organization;
 mod settings_security;
 mod visitors;
 
+mod admin;
 mod csrf;
 mod errors;
 mod escaping;

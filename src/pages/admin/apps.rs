@@ -1,0 +1,113 @@
+//! `/admin/apps`: every registered app, and whether the operator vouches for it.
+
+use std::str::FromStr;
+
+use askama::Template;
+use axum::extract::Path;
+use axum::extract::Query;
+use axum::extract::State;
+use axum::response::Redirect;
+
+use crate::app::App;
+use crate::base::ids::ClientId;
+use crate::clients::client;
+use crate::clients::client::Client;
+use crate::pages::admin;
+use crate::pages::admin::APPS;
+use crate::pages::admin::Asked;
+use crate::pages::admin::LIMIT;
+use crate::pages::admin::Superadmin;
+use crate::pages::error::PageError;
+use crate::pages::form::Form;
+use crate::pages::page::Page;
+use crate::pages::parts::Moment;
+use crate::pages::settings::Frame;
+use crate::pages::words;
+
+#[derive(Template)]
+#[template(path = "pages/admin/apps.html")]
+pub struct Apps {
+    frame: Frame,
+    q: String,
+    rows: Vec<Row>,
+    older: Option<String>,
+}
+
+struct Row {
+    id: String,
+    name: String,
+    publisher: String,
+    homepage: Option<String>,
+    redirect_uris: Vec<String>,
+    scopes: Vec<String>,
+    is_reviewed: bool,
+    is_disabled: bool,
+    created: Moment,
+}
+
+pub async fn get(
+    State(app): State<App>,
+    superadmin: Superadmin,
+    Query(asked): Query<Asked>,
+) -> Result<Page<Apps>, PageError> {
+    let before = asked.before.as_deref().and_then(|id| id.parse().ok());
+    let mut db = app.db.acquire().await?;
+    let mut found = client::search(&mut db, asked.text(), (before, LIMIT + 1)).await?;
+    drop(db);
+    let older = admin::cut(&mut found).map(|last| asked.older(APPS, &last.id.to_string()));
+    let now = app.clock.now();
+    let row = |client: Client| Row {
+        id: client.id.to_string(),
+        name: client.registration.name,
+        publisher: client.publisher,
+        homepage: client.registration.homepage_url,
+        redirect_uris: client.registration.redirect_uris,
+        scopes: client.registration.scopes.iter().map(str::to_owned).collect(),
+        is_reviewed: client.is_reviewed,
+        is_disabled: client.disabled_at.is_some(),
+        created: words::moment(client.created_at, now),
+    };
+    let page = Apps {
+        frame: superadmin.frame(APPS).await?,
+        q: asked.text().to_owned(),
+        rows: found.into_iter().map(row).collect(),
+        older,
+    };
+    Ok(superadmin.0.page(&app, page))
+}
+
+/// `reviewed` or `disabled`, set to `true` or `false`.
+pub async fn change(
+    State(app): State<App>,
+    Superadmin(visitor): Superadmin,
+    Path(id): Path<String>,
+    posted: Form,
+) -> Result<Redirect, PageError> {
+    let gone = || PageError::not_found().way_on(APPS, "Apps");
+    let id = ClientId::from_str(&id).map_err(|_| gone())?;
+    let mut tx = app.db.begin().await?;
+    let found = client::find(&mut tx, id, app.clock.now()).await?.ok_or_else(gone)?.client;
+    let name = &found.registration.name;
+    let words = match posted.one("change")? {
+        "review" => {
+            client::set_reviewed(&mut tx, id, true, &visitor.act).await?;
+            format!("{name} is reviewed.")
+        }
+        "unreview" => {
+            client::set_reviewed(&mut tx, id, false, &visitor.act).await?;
+            format!("{name} is no longer reviewed.")
+        }
+        "disable" => {
+            client::set_disabled(&mut tx, &found, true, &visitor.act).await?;
+            format!("{name} is disabled.")
+        }
+        "enable" => {
+            client::set_disabled(&mut tx, &found, false, &visitor.act).await?;
+            format!("{name} is enabled.")
+        }
+        _ => return Err(PageError::bad_request("Choose one of the changes that the page offers.")),
+    };
+    tx.commit().await?;
+    visitor.notify(words).await?;
+    Ok(Redirect::to(APPS))
+}
