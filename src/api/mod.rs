@@ -17,6 +17,7 @@ pub mod organization;
 pub mod profile;
 pub mod session;
 pub mod verify;
+pub mod webhooks;
 
 mod json_body;
 mod named;

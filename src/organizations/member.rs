@@ -321,3 +321,23 @@ async fn record(
     let target = ("member", user.to_string());
     log::record(tx, act, &Change { organization: Some(organization), action, target, before, after }).await
 }
+
+/// The addresses of those who may manage the organization.
+pub async fn list_managers_emails(
+    db: &mut PgConnection,
+    organization: OrganizationId,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"
+        select u.email
+          from members m
+          join users u on u.id = m.user_id
+         where m.organization_id = $1
+           and m.role in ('owner', 'admin')
+         order by u.email
+        "#,
+        organization as OrganizationId,
+    )
+    .fetch_all(db)
+    .await
+}

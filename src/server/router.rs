@@ -12,6 +12,7 @@ use axum::routing::patch;
 use axum::routing::post;
 
 use crate::api;
+use crate::api::webhooks::deliveries;
 use crate::app::App;
 use crate::gate::caller;
 use crate::gate::error::ApiError;
@@ -27,6 +28,7 @@ use crate::pages::playground;
 use crate::pages::settings;
 use crate::pages::settings::developer;
 use crate::pages::settings::organization as page;
+use crate::pages::settings::webhooks;
 use crate::server::health;
 use crate::server::layers;
 
@@ -137,6 +139,7 @@ fn credential_api(app: &App) -> Router<App> {
         .route("/grants", get(api::grants::list))
         .route("/grants/{id}", delete(api::grants::delete))
         .merge(organization())
+        .merge(webhooks_api())
         .fallback(async || ApiError::not_found())
         .method_not_allowed_fallback(async || {
             ApiErrorCode::MethodNotAllowed.because("This address takes another method")
@@ -152,6 +155,19 @@ fn forward_auth() -> Router<App> {
         .route(api::verify::PATH, any(api::verify::ask))
         .route(&format!("{}/", api::verify::PATH), by_path())
         .route(&format!("{}/{{*path}}", api::verify::PATH), by_path())
+}
+
+fn webhooks_api() -> Router<App> {
+    Router::new()
+        .route("/webhooks", get(api::webhooks::list).post(api::webhooks::create))
+        .route(
+            "/webhooks/{id}",
+            get(api::webhooks::get).patch(api::webhooks::update).delete(api::webhooks::delete),
+        )
+        .route("/webhooks/{id}/rotate", post(api::webhooks::rotate))
+        .route("/webhooks/{id}/test", post(deliveries::test))
+        .route("/webhooks/{id}/deliveries", get(deliveries::list))
+        .route("/webhooks/{id}/deliveries/{delivery_id}/redeliver", post(deliveries::redeliver))
 }
 
 fn session_api(app: &App) -> Router<App> {
@@ -232,6 +248,23 @@ fn settings() -> Router<App> {
         .route(
             "/settings/developer/{id}/secrets/{secret_id}/delete",
             get(developer::secrets::get_delete).post(developer::secrets::delete),
+        )
+        .route("/settings/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/settings/webhooks/{id}", get(webhooks::detail::get).post(webhooks::detail::update))
+        .route("/settings/webhooks/{id}/enable", post(webhooks::detail::enable))
+        .route("/settings/webhooks/{id}/disable", post(webhooks::detail::disable))
+        .route("/settings/webhooks/{id}/test", post(webhooks::detail::test))
+        .route(
+            "/settings/webhooks/{id}/deliveries/{delivery_id}/redeliver",
+            post(webhooks::detail::redeliver),
+        )
+        .route(
+            "/settings/webhooks/{id}/rotate",
+            get(webhooks::change::get_rotate).post(webhooks::change::rotate),
+        )
+        .route(
+            "/settings/webhooks/{id}/delete",
+            get(webhooks::change::get_delete).post(webhooks::change::delete),
         )
         .route("/settings/account", get(settings::account::get))
         .route("/settings/account/password", post(settings::account::change_password))

@@ -12,13 +12,18 @@ use axum::http::HeaderValue;
 use axum::http::Method;
 use axum::http::header;
 use sqlx::Acquire;
+use sqlx::PgConnection;
 use tokio::task::JoinSet;
+use url::Url;
 
 use crate::app::App;
 use crate::audit::act::Act;
 use crate::base::clock::Timestamp;
 use crate::base::ids::WebhookEndpointId;
+use crate::base::mail::Mail;
 use crate::base::outgoing::Request;
+use crate::organizations::member;
+use crate::organizations::organization;
 use crate::organizations::webhook;
 use crate::webhooks::due;
 use crate::webhooks::due::Attempt;
@@ -157,13 +162,35 @@ async fn finish(app: &App, due: &Due, attempt: &Attempt) -> anyhow::Result<()> {
     let now = app.clock.now();
     let mut connection = app.db.acquire().await?;
     let mut tx = connection.begin().await?;
-    let disable_because = due::finish(&mut tx, due, attempt, now).await?;
-    if let Some(because) = disable_because {
-        let organization = due.event.organization;
-        if let Some(endpoint) = endpoint::lock(&mut tx, organization, due.endpoint).await? {
-            webhook::disable(&mut tx, organization, &endpoint, because, &Act::of_server(now)).await?;
-        }
+    let Some(because) = due::finish(&mut tx, due, attempt, now).await? else {
+        return Ok(tx.commit().await?);
+    };
+    let organization = due.event.organization;
+    if let Some(endpoint) = endpoint::lock(&mut tx, organization, due.endpoint).await? {
+        webhook::disable(&mut tx, organization, &endpoint, because, &Act::of_server(now)).await?;
     }
     tx.commit().await?;
+    tell_managers(app, due, because, &mut connection).await
+}
+
+/// That an endpoint was disabled. Names only its host: the rest of a URL may be a secret.
+async fn tell_managers(app: &App, due: &Due, because: &str, db: &mut PgConnection) -> anyhow::Result<()> {
+    let organization = organization::find(db, due.event.organization).await?;
+    let name = organization.map(|organization| organization.name).unwrap_or_default();
+    let url = Url::parse(&due.url)?;
+    let host = url.host_str().unwrap_or_default();
+    let page = app.config.links.to(&format!("/settings/webhooks/{}", due.endpoint));
+    let text = format!(
+        "The webhook of {name} at {host} was disabled. {because}.\n\n\
+         Nothing more is sent to it. When it works again, enable it here, and send again what was missed:\n\n\
+         {page}\n"
+    );
+    for to in member::list_managers_emails(db, due.event.organization).await? {
+        app.mailer.send(Mail {
+            to,
+            subject: format!("A webhook of {name} was disabled"),
+            text: text.clone(),
+        });
+    }
     Ok(())
 }

@@ -29,6 +29,24 @@ pub struct Delivery {
     pub attempts: Vec<Attempt>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Pending,
+    Delivered,
+    /// Given up.
+    Failed,
+}
+
+impl Delivery {
+    pub const fn state(&self) -> State {
+        match (self.next_attempt_at, self.delivered_at) {
+            (Some(_), _) => State::Pending,
+            (None, Some(_)) => State::Delivered,
+            (None, None) => State::Failed,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Attempt {
     pub delivery_id: WebhookDeliveryId,

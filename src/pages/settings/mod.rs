@@ -10,6 +10,7 @@ pub mod organization;
 pub mod secret;
 pub mod security;
 pub mod visitor;
+pub mod webhooks;
 
 use axum::response::Redirect;
 
@@ -54,12 +55,14 @@ pub const SECURITY: &str = "/settings/api/security";
 pub const APPS: &str = "/settings/apps";
 pub const DEVELOPER: &str = "/settings/developer";
 pub const ORGANIZATION: &str = "/settings/organization";
+pub const WEBHOOKS: &str = "/settings/webhooks";
 pub const ACCOUNT: &str = "/settings/account";
 
-const SECTIONS: [Section; 5] = [
+const SECTIONS: [Section; 6] = [
     section("API keys", API_KEYS, true),
     section("Connected apps", APPS, false),
     section("Developer apps", DEVELOPER, true),
+    section("Webhooks", WEBHOOKS, true),
     section("Organization", ORGANIZATION, false),
     section("Account", ACCOUNT, false),
 ];
