@@ -28,9 +28,10 @@ use crate::server::metrics;
 use crate::server::router;
 use crate::server::secret;
 use crate::server::tls::TlsListener;
+use crate::server::webhooks;
 use crate::server::workers;
 
-/// The access log gets this much though requests took all the time that a stop may take.
+/// The workers get this much though requests took all the time that a stop may take.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// What a start has come to.
@@ -62,6 +63,7 @@ pub async fn serve(config: Config, started: impl FnOnce(&Config, &Started)) -> a
         workers::start(&app);
         let access_log = access_log_writer::start(&app);
         metrics::start(&app).await;
+        let webhooks = webhooks::Worker::start(&app);
         started(&app.config, &Started { address, demo });
         let stopped_at = Arc::new(OnceLock::new());
         let stop = note(stop, stopped_at.clone());
@@ -70,7 +72,8 @@ pub async fn serve(config: Config, started: impl FnOnce(&Config, &Started)) -> a
             Listening::Plain(listener) => answer::<_, SocketAddr>(&app, listener, stop).await,
         };
         let gone = stopped_at.get().map_or(Duration::ZERO, Instant::elapsed);
-        access_log.stop(patience(&app.config).saturating_sub(gone).max(LAST_WRITE)).await;
+        let left = patience(&app.config).saturating_sub(gone).max(LAST_WRITE);
+        tokio::join!(access_log.stop(left), webhooks.stop(left));
         answered
     };
     let result = served.await;

@@ -13,6 +13,8 @@ use axum::http::Method;
 use axum::http::header;
 use sqlx::Acquire;
 use sqlx::PgConnection;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::task::JoinSet;
 use url::Url;
 
@@ -45,11 +47,30 @@ const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// Runs until the database is closed.
-pub(super) async fn deliver_all(app: App) {
+/// The worker that delivers.
+pub(super) struct Worker {
+    /// Dropped to tell it to stop.
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Worker {
+    pub(super) fn start(app: &App) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        Self { stop, task: tokio::spawn(deliver_all(app.clone(), stopped)) }
+    }
+
+    /// Waits for what is under way: what is given up is sent again, by whoever finds that its lease is over.
+    pub(super) async fn stop(self, patience: Duration) {
+        drop(self.stop);
+        let _ = tokio::time::timeout(patience, self.task).await;
+    }
+}
+
+async fn deliver_all(app: App, mut stopped: oneshot::Receiver<()>) {
     let mut under_way = JoinSet::new();
     let mut endpoints = HashMap::new();
-    while !app.db.is_closed() {
+    loop {
         let busy = busy(endpoints.values().copied());
         match take(&app, &busy, AT_ONCE - under_way.len()).await {
             Ok(taken) => {
@@ -61,10 +82,12 @@ pub(super) async fn deliver_all(app: App) {
             }
             Err(error) => {
                 tracing::warn!(error = format!("{error:#}"), "webhooks cannot be delivered; trying again");
+                tokio::time::sleep(LOOK_EVERY).await;
             }
         }
-        // Where one has ended there is room for another.
         tokio::select! {
+            _ = &mut stopped => break,
+            // There is room for another.
             Some(ended) = under_way.join_next_with_id() => {
                 let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
                 endpoints.remove(&id);
@@ -72,6 +95,7 @@ pub(super) async fn deliver_all(app: App) {
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
+    under_way.join_all().await;
 }
 
 /// Those to which as much as may be is under way.

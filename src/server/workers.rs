@@ -15,7 +15,6 @@ use crate::organizations::access_log;
 use crate::organizations::idempotent_request;
 use crate::organizations::invitation;
 use crate::organizations::session;
-use crate::server::webhooks;
 use crate::signing::key;
 use crate::webhooks::delivery;
 
@@ -28,7 +27,6 @@ const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 pub(super) fn start(app: &App) {
     tokio::spawn(follow_keys(app.clone()));
     tokio::spawn(clean_up_regularly(app.clone()));
-    tokio::spawn(webhooks::deliver_all(app.clone()));
 }
 
 /// Takes over changed keys: when another process announces them, and regularly.

@@ -1,9 +1,12 @@
 //! An event, and who is to hear of it (contract §7).
 
+use chrono::DateTime;
+use chrono::Utc;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
 use sqlx::PgConnection;
+use utoipa::ToSchema;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::OrganizationId;
@@ -34,13 +37,17 @@ pub const TYPES: [&str; 15] = [
 pub const TEST: &str = "webhook.test";
 
 /// What is sent.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = WebhookEvent)]
 pub struct Event {
+    /// Also `webhook-id`: the same however often it is sent.
     pub id: WebhookEventId,
     #[serde(rename = "type")]
     pub kind: String,
-    pub created_at: Timestamp,
+    pub created_at: DateTime<Utc>,
     pub organization: OrganizationId,
+    /// What it is about, by its `id`, and what that is now or was.
+    #[schema(value_type = Object)]
     pub data: Value,
 }
 

@@ -83,4 +83,17 @@ mod tests {
         assert_eq!(both.hex, only_new.hex);
         assert_ne!(only_new.hex, only_old.hex);
     }
+
+    /// Both expected values were computed by others: the library `standardwebhooks` of Python, and its `hmac`.
+    #[test]
+    fn others_compute_the_same() {
+        let secret = Secret::new("whsec_Abcdefghij0123456789ABCDEFGHIJklmnopqrst");
+        let at = Timestamp::from_timestamp(1_893_456_000, 0).unwrap();
+
+        let signatures =
+            sign(&[secret], WebhookEventId::from_bytes([7; 16]), at, br#"{"type":"webhook.test"}"#);
+
+        assert_eq!(signatures.standard, "v1,gJG4yTwOWLEYe4bw052c74Jd+pK7qUNZ2QUzEtybvhY=");
+        assert_eq!(signatures.hex, "6d7075e75c13b417648ee02ddd7a1ba3ead641df56a5266fefde58384ffae6f3");
+    }
 }

@@ -31,6 +31,8 @@ use crate::api::organization;
 use crate::api::profile;
 use crate::api::session;
 use crate::api::verify;
+use crate::api::webhooks;
+use crate::api::webhooks::deliveries;
 use crate::app::App;
 use crate::app::links::Links;
 
@@ -75,6 +77,15 @@ const DESCRIPTION: &str = include_str!("description.md");
         clients::delete,
         clients::secrets::create,
         clients::secrets::delete,
+        webhooks::list,
+        webhooks::create,
+        webhooks::get,
+        webhooks::update,
+        webhooks::delete,
+        webhooks::rotate,
+        deliveries::test,
+        deliveries::list,
+        deliveries::redeliver,
         grants::list,
         grants::delete,
         session::register,
@@ -100,6 +111,11 @@ const HEADINGS: &[(&str, &str, &[&str])] = &[
     ),
     ("IP allowlist", "From where the organization's credentials may be used", &["ip_allowlist"]),
     ("Logs", "Who asked what, and who changed what", &["access_log", "audit_log"]),
+    (
+        "Webhooks",
+        "Addresses that hear of what happens, what was sent to them, and what was answered",
+        &["webhooks", "webhook_deliveries"],
+    ),
     ("Session", "People who sign in, for a front end of your own", &["session"]),
 ];
 

@@ -3,14 +3,16 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use chrono::DateTime;
+use chrono::Utc;
 use serde::Serialize;
 use sqlx::PgTransaction;
+use utoipa::ToSchema;
 
 use crate::api::page::Page;
 use crate::api::page::PageRequest;
 use crate::api::path::Path;
 use crate::app::App;
-use crate::base::clock::Timestamp;
 use crate::base::ids::WebhookDeliveryId;
 use crate::base::ids::WebhookEndpointId;
 use crate::gate::caller::Caller;
@@ -23,7 +25,8 @@ use crate::webhooks::endpoint;
 use crate::webhooks::event;
 use crate::webhooks::event::Event;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WebhookDelivery)]
 pub struct Delivery {
     id: WebhookDeliveryId,
     /// As it is sent.
@@ -31,13 +34,14 @@ pub struct Delivery {
     status: Status,
     /// The newest twenty, the oldest first.
     attempts: Vec<Attempt>,
-    next_attempt_at: Option<Timestamp>,
-    delivered_at: Option<Timestamp>,
-    created_at: Timestamp,
+    next_attempt_at: Option<DateTime<Utc>>,
+    delivered_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = WebhookDeliveryStatus)]
 pub enum Status {
     Pending,
     Delivered,
@@ -45,11 +49,12 @@ pub enum Status {
     Failed,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WebhookAttempt)]
 pub struct Attempt {
     /// From one.
     number: i32,
-    at: Timestamp,
+    at: DateTime<Utc>,
     duration_ms: i32,
     /// Of the answer, if one came.
     status: Option<i16>,
@@ -90,6 +95,15 @@ impl From<delivery::Delivery> for Delivery {
     }
 }
 
+/// What was sent to a webhook in the last 30 days, newest first
+#[utoipa::path(
+    get, path = "/v1/webhooks/{id}/deliveries",
+    tag = "webhook_deliveries",
+    params(("id" = WebhookEndpointId, Path), PageRequest),
+    responses(
+        (status = 200, description = "A page of deliveries", body = Page<Delivery>),
+    ),
+)]
 pub async fn list(
     State(app): State<App>,
     MayAdmin(caller): MayAdmin,
@@ -103,7 +117,18 @@ pub async fn list(
     Ok(Json(Page::of(rows, &request, |delivery| delivery.id.to_string(), Delivery::from)))
 }
 
-/// Sends an event of the type `webhook.test`, to this endpoint alone, whatever it wants to hear of.
+/// Send a test event
+///
+/// Of the type `webhook.test`, to this webhook alone, whatever it wants to hear of, and only once.
+#[utoipa::path(
+    post, path = "/v1/webhooks/{id}/test",
+    tag = "webhook_deliveries",
+    params(("id" = WebhookEndpointId, Path)),
+    responses(
+        (status = 202, description = "The event is on its way", body = Delivery),
+        (status = 409, description = "The webhook is disabled"),
+    ),
+)]
 pub async fn test(
     State(app): State<App>,
     MayAdmin(caller): MayAdmin,
@@ -116,7 +141,18 @@ pub async fn test(
     accepted(&app, id, delivery).await
 }
 
-/// Sends one again, whatever became of it.
+/// Send an event again
+///
+/// Whatever became of it; what waits for its next attempt is sent now.
+#[utoipa::path(
+    post, path = "/v1/webhooks/{id}/deliveries/{delivery_id}/redeliver",
+    tag = "webhook_deliveries",
+    params(("id" = WebhookEndpointId, Path), ("delivery_id" = WebhookDeliveryId, Path)),
+    responses(
+        (status = 202, description = "The event is on its way", body = Delivery),
+        (status = 409, description = "The webhook is disabled"),
+    ),
+)]
 pub async fn redeliver(
     State(app): State<App>,
     MayAdmin(caller): MayAdmin,

@@ -2,19 +2,25 @@
 
 pub mod deliveries;
 
+mod event_type;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse;
+use chrono::DateTime;
 use chrono::TimeDelta;
+use chrono::Utc;
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::api::json_body::JsonBody;
 use crate::api::page::Page;
 use crate::api::page::PageRequest;
 use crate::api::path::Path;
+use crate::api::webhooks::event_type::EventType;
 use crate::app::App;
 use crate::base::clock::Timestamp;
 use crate::base::ids::WebhookEndpointId;
@@ -33,44 +39,58 @@ use crate::webhooks::endpoint::Settings;
 /// Longer than any roll-out takes.
 const MAX_OVERLAP: TimeDelta = TimeDelta::days(30);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = WebhookCreate)]
 pub struct Create {
+    /// Events are posted to it. Begins with `https://` and leads to a public address.
+    #[schema(format = "uri", max_length = 2000)]
     url: String,
     #[serde(default)]
+    #[schema(max_length = 200)]
     description: String,
-    /// None: all of them.
+    /// What it wants to hear of; with none, everything.
     #[serde(default)]
+    #[schema(value_type = Vec<EventType>)]
     events: Vec<String>,
 }
 
-#[derive(Deserialize)]
+/// What is absent stays as it is.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = WebhookUpdate)]
 pub struct Update {
     #[serde(default)]
+    #[schema(format = "uri", max_length = 2000)]
     url: Option<String>,
     #[serde(default)]
+    #[schema(max_length = 200)]
     description: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<Vec<EventType>>)]
     events: Option<Vec<String>>,
     #[serde(default)]
     status: Option<Status>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = WebhookRotate)]
 pub struct Rotate {
+    /// For how long the old secret signs, too.
+    #[schema(minimum = 0, maximum = 2_592_000)]
     overlap_seconds: i64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = WebhookStatus)]
 pub enum Status {
     Enabled,
     Disabled,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Webhook {
     id: WebhookEndpointId,
     url: String,
@@ -78,16 +98,21 @@ pub struct Webhook {
     /// Empty: all of them.
     events: Vec<String>,
     status: Status,
-    disabled_at: Option<Timestamp>,
+    disabled_at: Option<DateTime<Utc>>,
     disabled_because: Option<String>,
     /// The first failure since the last success.
-    failing_since: Option<Timestamp>,
+    failing_since: Option<DateTime<Utc>>,
     /// Until when the secret before the last rotation signs, too.
-    previous_until: Option<Timestamp>,
-    created_at: Timestamp,
-    /// Only where it was just made.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret: Option<String>,
+    previous_until: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WebhookWithSecret {
+    #[serde(flatten)]
+    webhook: Webhook,
+    /// Signs the events. No other answer holds it.
+    secret: String,
 }
 
 impl Webhook {
@@ -103,15 +128,22 @@ impl Webhook {
             failing_since: endpoint.failing_since,
             previous_until: endpoint.previous_until.filter(|until| *until > now),
             created_at: endpoint.created_at,
-            secret: None,
         }
     }
 
-    fn with_secret(self, secret: &Secret) -> Self {
-        Self { secret: Some(secret.expose().to_owned()), ..self }
+    fn with_secret(self, secret: &Secret) -> WebhookWithSecret {
+        WebhookWithSecret { webhook: self, secret: secret.expose().to_owned() }
     }
 }
 
+/// The organization's webhooks, newest first
+#[utoipa::path(
+    get, path = "/v1/webhooks",
+    params(PageRequest),
+    responses(
+        (status = 200, description = "A page of webhooks", body = Page<Webhook>),
+    ),
+)]
 pub async fn list(
     State(app): State<App>,
     MayAdmin(caller): MayAdmin,
@@ -124,6 +156,14 @@ pub async fn list(
     Ok(Json(Page::of(rows, &request, |endpoint| endpoint.id.to_string(), shown)))
 }
 
+/// One webhook
+#[utoipa::path(
+    get, path = "/v1/webhooks/{id}",
+    params(("id" = WebhookEndpointId, Path)),
+    responses(
+        (status = 200, description = "The webhook", body = Webhook),
+    ),
+)]
 pub async fn get(
     State(app): State<App>,
     MayAdmin(caller): MayAdmin,
@@ -132,7 +172,17 @@ pub async fn get(
     find(&app, &caller, id).await.map(Json)
 }
 
-/// Answers with the secret that signs, once.
+/// Add a webhook
+///
+/// The answer holds the secret that signs the events: this once.
+#[utoipa::path(
+    post, path = "/v1/webhooks",
+    request_body = Create,
+    responses(
+        (status = 201, description = "The new webhook", body = WebhookWithSecret, headers(("Location" = String))),
+        (status = 409, description = "The organization has as many as it may"),
+    ),
+)]
 pub async fn create(
     State(app): State<App>,
     MayAdmin(caller): MayAdmin,
@@ -154,6 +204,15 @@ pub async fn create(
     Ok((StatusCode::CREATED, [location, no_store()], Json(shown)))
 }
 
+/// Change, enable or disable a webhook
+#[utoipa::path(
+    patch, path = "/v1/webhooks/{id}",
+    params(("id" = WebhookEndpointId, Path)),
+    request_body = Update,
+    responses(
+        (status = 200, description = "The webhook as it is now", body = Webhook),
+    ),
+)]
 pub async fn update(
     State(app): State<App>,
     MayAdmin(caller): MayAdmin,
@@ -182,7 +241,19 @@ pub async fn update(
     find(&app, &caller, id).await.map(Json)
 }
 
-/// The old secret ends at once, or signs beside the new one for `overlap_seconds`.
+/// Rotate the secret of a webhook
+///
+/// The old one ends at once, or signs beside the new one for `overlap_seconds`: `webhook-signature` then holds a
+/// signature of each, and the other header, which has room for one, that of the new secret. The answer holds the new
+/// secret: this once.
+#[utoipa::path(
+    post, path = "/v1/webhooks/{id}/rotate",
+    params(("id" = WebhookEndpointId, Path)),
+    request_body = Option<Rotate>,
+    responses(
+        (status = 200, description = "The webhook with its new secret", body = WebhookWithSecret),
+    ),
+)]
 pub async fn rotate(
     State(app): State<App>,
     MayAdmin(caller): MayAdmin,
@@ -205,6 +276,16 @@ pub async fn rotate(
     Ok(([no_store()], Json(shown)))
 }
 
+/// Delete a webhook
+///
+/// With the log of what was sent to it.
+#[utoipa::path(
+    delete, path = "/v1/webhooks/{id}",
+    params(("id" = WebhookEndpointId, Path)),
+    responses(
+        (status = 204, description = "The webhook is gone"),
+    ),
+)]
 pub async fn delete(
     State(app): State<App>,
     MayAdmin(caller): MayAdmin,

@@ -28,3 +28,6 @@ mod organization;
 mod profile;
 mod verify;
 mod verify_refusals;
+mod webhook_deliveries;
+mod webhook_failures;
+mod webhooks;

@@ -6,6 +6,8 @@ use countersign::base::ids::ClientSecretId;
 use countersign::base::ids::GrantId;
 use countersign::base::ids::InvitationId;
 use countersign::base::ids::UserId;
+use countersign::base::ids::WebhookDeliveryId;
+use countersign::base::ids::WebhookEndpointId;
 use countersign::organizations::member::Role;
 use serde_json::Value;
 use serde_json::json;
@@ -18,7 +20,7 @@ use crate::support::TestUser;
 /// Method and path; `{…}` is an id of an organization.
 const OPEN: [(&str, &str); 3] =
     [("GET", "/v1/auth/test"), ("GET", "/v1/auth/verify"), ("GET", "/v1/profile")];
-const FOR_ADMINS: [(&str, &str); 32] = [
+const FOR_ADMINS: [(&str, &str); 41] = [
     ("GET", "/v1/access-log"),
     ("GET", "/v1/audit-log"),
     ("GET", "/v1/api-keys"),
@@ -51,6 +53,15 @@ const FOR_ADMINS: [(&str, &str); 32] = [
     ("POST", "/v1/organization/credits/grant"),
     ("GET", "/v1/organization/ip-allowlist"),
     ("PUT", "/v1/organization/ip-allowlist"),
+    ("GET", "/v1/webhooks"),
+    ("POST", "/v1/webhooks"),
+    ("GET", "/v1/webhooks/{webhook}"),
+    ("PATCH", "/v1/webhooks/{webhook}"),
+    ("DELETE", "/v1/webhooks/{webhook}"),
+    ("POST", "/v1/webhooks/{webhook}/rotate"),
+    ("POST", "/v1/webhooks/{webhook}/test"),
+    ("GET", "/v1/webhooks/{webhook}/deliveries"),
+    ("POST", "/v1/webhooks/{webhook}/deliveries/{delivery}/redeliver"),
 ];
 /// What only a person's own session does.
 const FOR_PERSONS: [(&str, &str); 2] =
@@ -70,6 +81,8 @@ fn good_body(method: &str, path: &str) -> Option<Value> {
         ("PATCH", "/v1/api-keys/{key}") | ("POST", "/v1/clients/{client}/secrets") => {
             Some(json!({ "label": "x" }))
         }
+        ("POST", "/v1/webhooks") => Some(json!({ "url": "https://hooks.example/" })),
+        ("PATCH", "/v1/webhooks/{webhook}") => Some(json!({ "description": "x" })),
         ("PUT", "/v1/organization/ip-allowlist") => Some(json!({ "enabled": false, "cidrs": [] })),
         ("PUT", "/v1/organization") | ("PATCH", _) => Some(json!({ "name": "x" })),
         _ => None,
@@ -84,6 +97,8 @@ struct Ids {
     grant: String,
     member: String,
     invitation: String,
+    webhook: String,
+    delivery: String,
 }
 
 impl Ids {
@@ -94,6 +109,8 @@ impl Ids {
             .replace("{grant}", &self.grant)
             .replace("{member}", &self.member)
             .replace("{invitation}", &self.invitation)
+            .replace("{webhook}", &self.webhook)
+            .replace("{delivery}", &self.delivery)
     }
 
     async fn of(server: &TestServer, user: &TestUser, admin: &str) -> Self {
@@ -105,13 +122,32 @@ impl Ids {
         let colleague = server.colleague("colleague", user.organization, Role::Member).await;
         let guest = json!({ "email": "guest@example.com" });
         let invited = server.send_json_as(admin, "POST", "/v1/organization/invitations", &guest).await;
+        let url = json!({ "url": "https://hooks.example/" });
+        let webhook = server.send_json_as(admin, "POST", "/v1/webhooks", &url).await.field("id");
+        let test = server.request("POST", &format!("/v1/webhooks/{webhook}/test")).bearer_auth(admin);
         Self {
+            delivery: Answer::of(test).await.field("id"),
+            webhook,
             key: key.to_string(),
             member: colleague.id,
             invitation: invited.field("id"),
             secret: shown.json["secrets"][0]["id"].as_str().unwrap().to_owned(),
             grant: grants.json["data"][0]["id"].as_str().unwrap().to_owned(),
             client: client.id,
+        }
+    }
+
+    fn all(id: &str) -> Self {
+        let id = || id.to_owned();
+        Self {
+            key: id(),
+            client: id(),
+            secret: id(),
+            grant: id(),
+            member: id(),
+            invitation: id(),
+            webhook: id(),
+            delivery: id(),
         }
     }
 
@@ -124,6 +160,8 @@ impl Ids {
             grant: GrantId::new(now).to_string(),
             member: UserId::new(now).to_string(),
             invitation: InvitationId::new(now).to_string(),
+            webhook: WebhookEndpointId::new(now).to_string(),
+            delivery: WebhookDeliveryId::new(now).to_string(),
         }
     }
 }
@@ -219,7 +257,8 @@ async fn lists_hold_nothing_of_another_organization() {
         let answer = server.get_as(&foreign_admin, path).await;
 
         assert_eq!(answer.status, 200, "{path}");
-        let all = [&adas.key, &adas.client, &adas.grant, &adas.member, &adas.invitation, &ada.email];
+        let all =
+            [&adas.key, &adas.client, &adas.grant, &adas.member, &adas.invitation, &adas.webhook, &ada.email];
         for id in all {
             assert!(!answer.text.contains(id.as_str()), "{path}: {}", answer.text);
         }
@@ -235,8 +274,7 @@ async fn an_id_that_cannot_be_one_does_not_exist() {
     for id in
         ["x", "1", "key_", "%00", "%FF", "..%2F..%2Fetc", "key_zz", "'", &"a".repeat(5000), "%F0%9F%94%91"]
     {
-        let id = || id.to_owned();
-        let ids = Ids { key: id(), client: id(), secret: id(), grant: id(), member: id(), invitation: id() };
+        let ids = Ids::all(id);
         for (method, path) in FOR_ADMINS.into_iter().filter(|(_, path)| path.contains('{')) {
             let answer = send(&server, Some(&admin), method, path, &ids).await;
 
@@ -270,7 +308,8 @@ async fn an_unknown_path_and_a_wrong_method_are_answered_in_json() {
 }
 
 fn takes_body(method: &str, path: &str) -> bool {
-    ["POST", "PUT", "PATCH"].contains(&method) && !path.ends_with("/resend")
+    let has_none = ["/resend", "/test", "/redeliver"].iter().any(|end| path.ends_with(end));
+    ["POST", "PUT", "PATCH"].contains(&method) && !has_none
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod settings_apps;
 mod settings_developer;
 mod settings_organization;
 mod settings_security;
+mod settings_webhooks;
 mod visitors;
 
 mod admin;

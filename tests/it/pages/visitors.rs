@@ -1,11 +1,13 @@
 //! Who may see and do what in the settings.
 
 use countersign::organizations::member::Role;
+use serde_json::json;
 
+use crate::support::Answer;
 use crate::support::TestServer;
 
 /// What belongs to the organization; `{…}` is an id of it.
-const FOR_MANAGERS: [(&str, &str); 15] = [
+const FOR_MANAGERS: [(&str, &str); 27] = [
     ("GET", "/settings/api"),
     ("POST", "/settings/api"),
     ("GET", "/settings/api/{key}/rotate"),
@@ -21,6 +23,18 @@ const FOR_MANAGERS: [(&str, &str); 15] = [
     ("POST", "/settings/developer/{client}/delete"),
     ("POST", "/settings/developer/{client}/secrets"),
     ("GET", "/settings/developer/{client}/secrets/{secret}/delete"),
+    ("GET", "/settings/webhooks"),
+    ("POST", "/settings/webhooks"),
+    ("GET", "/settings/webhooks/{webhook}"),
+    ("POST", "/settings/webhooks/{webhook}"),
+    ("POST", "/settings/webhooks/{webhook}/enable"),
+    ("POST", "/settings/webhooks/{webhook}/disable"),
+    ("POST", "/settings/webhooks/{webhook}/test"),
+    ("POST", "/settings/webhooks/{webhook}/deliveries/{delivery}/redeliver"),
+    ("GET", "/settings/webhooks/{webhook}/rotate"),
+    ("POST", "/settings/webhooks/{webhook}/rotate"),
+    ("GET", "/settings/webhooks/{webhook}/delete"),
+    ("POST", "/settings/webhooks/{webhook}/delete"),
 ];
 
 /// A good form for any of them.
@@ -35,6 +49,7 @@ fn fields(csrf: &str) -> Vec<(&str, &str)> {
         ("redirect_uris", "https://evil.example/"),
         ("scope", "read"),
         ("grant_type", "authorization_code"),
+        ("url", "https://evil.example/"),
     ]
 }
 
@@ -42,7 +57,7 @@ struct Own {
     server: TestServer,
     organization: countersign::base::ids::OrganizationId,
     admin: String,
-    ids: [(&'static str, String); 3],
+    ids: [(&'static str, String); 5],
 }
 
 impl Own {
@@ -54,7 +69,17 @@ impl Own {
         let client = server.confidential_client(ada.organization).await.id;
         let shown = server.get_as(&admin, &format!("/v1/clients/{client}")).await;
         let secret = shown.json["secrets"][0]["id"].as_str().unwrap().to_owned();
-        let ids = [("{key}", key.to_string()), ("{client}", client), ("{secret}", secret)];
+        let url = json!({ "url": "https://hooks.example/" });
+        let webhook = server.send_json_as(&admin, "POST", "/v1/webhooks", &url).await.field("id");
+        let test = server.request("POST", &format!("/v1/webhooks/{webhook}/test")).bearer_auth(&admin);
+        let delivery = Answer::of(test).await.field("id");
+        let ids = [
+            ("{key}", key.to_string()),
+            ("{client}", client),
+            ("{secret}", secret),
+            ("{webhook}", webhook),
+            ("{delivery}", delivery),
+        ];
         Self { server, organization: ada.organization, admin, ids }
     }
 
@@ -62,12 +87,12 @@ impl Own {
         self.ids.iter().fold(path.to_owned(), |path, (name, id)| path.replace(name, id))
     }
 
-    async fn everything(&self) -> [String; 3] {
+    async fn everything(&self) -> [String; 4] {
         let shown = async |path: &str| {
             self.server.get_as(&self.admin, &self.path(path)).await.json["data"].to_string()
         };
         let client = self.server.get_as(&self.admin, &self.path("/v1/clients/{client}")).await.text;
-        [shown("/v1/api-keys").await, shown("/v1/clients").await, client]
+        [shown("/v1/api-keys").await, shown("/v1/clients").await, client, shown("/v1/webhooks").await]
     }
 }
 

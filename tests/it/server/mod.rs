@@ -6,3 +6,4 @@ mod metrics;
 mod process;
 mod requests;
 mod tls;
+mod webhooks;

@@ -7,6 +7,7 @@ mod oauth_client;
 mod people;
 mod program;
 mod raw;
+mod receiver;
 mod redis;
 
 use std::net::SocketAddr;
@@ -56,6 +57,8 @@ pub use program::Outcome;
 pub use program::Program;
 pub use program::Running;
 pub use raw::RawConnection;
+pub use receiver::Received;
+pub use receiver::Receiver;
 pub use redis::TestRedis;
 
 /// Of everybody in a test.
@@ -140,6 +143,11 @@ impl TestServer {
     /// What the server does each hour.
     pub async fn clean_up(&self) {
         countersign::server::workers::clean_up(&self.app).await.unwrap();
+    }
+
+    /// Makes all deliveries that are due, and answers how many there were.
+    pub async fn deliver_webhooks(&self) -> usize {
+        countersign::server::webhooks::deliver_due(&self.app).await.unwrap()
     }
 
     pub fn issuer(&self) -> &str {
