@@ -6,7 +6,6 @@ use axum::response::Redirect;
 use sqlx::PgConnection;
 
 use crate::app::App;
-use crate::base::clock::Timestamp;
 use crate::base::ids::UserId;
 use crate::grants::membership;
 use crate::organizations::member;
@@ -51,7 +50,6 @@ pub(super) async fn rows(
     db: &mut PgConnection,
     visitor: &Visitor,
     after: Option<UserId>,
-    now: Timestamp,
 ) -> sqlx::Result<(Vec<MemberRow>, Option<String>)> {
     let mut found = member::list(db, visitor.organization().id, after, LIMIT + 1).await?;
     let has_more = found.len() > usize::try_from(LIMIT).unwrap_or_default();
@@ -60,10 +58,10 @@ pub(super) async fn rows(
     }
     let last = found.last().filter(|_| has_more);
     let more = last.map(|last| format!("{ORGANIZATION}?members_after={}#members", last.user_id));
-    Ok((found.into_iter().map(|member| row(member, visitor, now)).collect(), more))
+    Ok((found.into_iter().map(|member| row(member, visitor)).collect(), more))
 }
 
-fn row(member: Member, visitor: &Visitor, now: Timestamp) -> MemberRow {
+fn row(member: Member, visitor: &Visitor) -> MemberRow {
     let is_this = member.user_id == visitor.user().id;
     let (other_role, other_role_button) = match member.role {
         Role::Member => ("admin", "Make admin"),
@@ -75,7 +73,7 @@ fn row(member: Member, visitor: &Visitor, now: Timestamp) -> MemberRow {
         id: member.user_id.to_string(),
         email: member.email,
         role: Tag::new(if member.role == Role::Owner { "ok" } else { "" }, member.role.to_string()),
-        since: words::moment(member.since, now),
+        since: words::date(member.since),
         is_this,
         actions: may_act.then(|| Actions {
             other_role,

@@ -138,7 +138,7 @@ async fn page(
     let organization = visitor.organization();
     let may_manage = visitor.may_manage();
     let mut db = app.db.acquire().await?;
-    let (members, more_members) = members::rows(&mut db, visitor, members_after, now).await?;
+    let (members, more_members) = members::rows(&mut db, visitor, members_after).await?;
     let (entries, invitations) = if may_manage {
         let entries = credits::latest(&mut db, organization.id, now).await?;
         (entries, invitations::rows(&mut db, organization.id, now).await?)
