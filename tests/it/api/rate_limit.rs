@@ -168,6 +168,8 @@ async fn every_answer_to_a_known_caller_tells_the_limits() {
         (&admin, "POST", "/v1/api-keys", "{}", 422),
         (&admin, "GET", "/v1/api-keys/key_x", "", 404),
         (&admin, "GET", "/v1/nothing", "", 404),
+        (&admin, "GET", "/v1", "", 404),
+        (&admin, "GET", "/v1/", "", 404),
         (&admin, "PUT", "/v1/api-keys", "", 405),
     ] {
         let request =
