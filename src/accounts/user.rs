@@ -1,6 +1,7 @@
 //! A person.
 
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::accounts::password::PasswordHash;
 use crate::base::clock::Timestamp;
@@ -136,4 +137,13 @@ pub async fn set_superadmin(db: &mut PgConnection, id: UserId, is_superadmin: bo
         .execute(db)
         .await?;
     Ok(())
+}
+
+/// The e-mail addresses of people.
+pub async fn emails(db: &mut PgConnection, users: &[UserId]) -> sqlx::Result<Vec<(UserId, String)>> {
+    let ids: Vec<Uuid> = users.iter().map(|id| Uuid::from_bytes(id.to_bytes())).collect();
+    let rows = sqlx::query!(r#"select id as "id: UserId", email from users where id = any($1)"#, &ids)
+        .fetch_all(db)
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.email)).collect())
 }

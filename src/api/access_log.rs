@@ -20,10 +20,10 @@ use crate::base::ids::GrantId;
 use crate::base::ids::UserId;
 use crate::gate::error::ApiError;
 use crate::gate::permission::MayAdmin;
-use crate::organizations::access_log;
-use crate::organizations::access_log::Filter;
-use crate::organizations::access_log::ReadEntry;
 use crate::organizations::access_log::Via;
+use crate::organizations::access_log::reading;
+use crate::organizations::access_log::reading::Filter;
+use crate::organizations::access_log::reading::ReadEntry;
 
 #[derive(Serialize, ToSchema)]
 pub struct AccessLogEntry {
@@ -85,7 +85,7 @@ pub async fn list(
     let filter = filter(query)?;
     let page = (request.after()?, request.limit + 1);
     let mut db = app.db.acquire().await?;
-    let rows = access_log::list(&mut db, caller.organization_id(), &filter, page).await?;
+    let rows = reading::list(&mut db, caller.organization_id(), &filter, page).await?;
     Ok(Json(Page::of(rows, &request, |entry| entry.id.to_string(), shown)))
 }
 
@@ -94,9 +94,9 @@ fn filter(mut query: Query) -> Result<Filter, ApiError> {
         key: query.take("key", "the id of an API key", |text| text.parse().ok())?,
         client: query.take("client", "the id of a client", |text| text.parse().ok())?,
         grant: query.take("grant", "the id of a grant", |text| text.parse().ok())?,
-        statuses: query.take("status", "a status such as 403 or 4xx", access_log::parse_statuses)?,
-        method: query.take("method", "a method such as GET", access_log::parse_method)?,
-        path: query.take("path", "the beginning of a path, with its first slash", access_log::parse_path)?,
+        statuses: query.take("status", "a status such as 403 or 4xx", reading::parse_statuses)?,
+        method: query.take("method", "a method such as GET", reading::parse_method)?,
+        path: query.take("path", "the beginning of a path, with its first slash", reading::parse_path)?,
         via: query.take("via", "api or forward_auth", Via::from_name)?,
         since: query.take_moment("since")?,
         until: query.take_moment("until")?,

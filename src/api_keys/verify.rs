@@ -1,10 +1,6 @@
 //! Checks a presented API key: the hot path of every company's own API.
 
-use std::net::IpAddr;
-
 use sqlx::PgConnection;
-use sqlx::PgTransaction;
-use uuid::Uuid;
 
 use crate::api_keys::format::KeyParts;
 use crate::base::clock::Timestamp;
@@ -75,34 +71,4 @@ pub async fn find(
         is_live: row.revoked_at.is_none() && row.expires_at.is_none_or(|at| now < at),
         organization,
     }))
-}
-
-/// A use of a key.
-#[derive(Debug, Clone, Copy)]
-pub struct Use {
-    pub key: ApiKeyId,
-    pub at: Timestamp,
-    pub from: IpAddr,
-}
-
-/// Notes the last use of keys; one that is older than what is noted is left. At most one for each key.
-pub async fn note_uses(tx: &mut PgTransaction<'_>, uses: &[Use]) -> sqlx::Result<()> {
-    let keys: Vec<Uuid> = uses.iter().map(|one| Uuid::from_bytes(one.key.to_bytes())).collect();
-    let moments: Vec<Timestamp> = uses.iter().map(|one| one.at).collect();
-    let addresses: Vec<String> = uses.iter().map(|one| one.from.to_string()).collect();
-    sqlx::query!(
-        r#"
-        update api_keys k
-           set last_used_at = used.at, last_used_from = used.address
-          from unnest($1::uuid[], $2::timestamptz[], $3::text[]) used (id, at, address)
-         where k.id = used.id
-           and (k.last_used_at is null or k.last_used_at < used.at)
-        "#,
-        &keys,
-        &moments,
-        &addresses,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }

@@ -5,7 +5,6 @@ use serde_json::Value;
 use serde_json::json;
 use sqlx::PgConnection;
 use sqlx::PgTransaction;
-use uuid::Uuid;
 
 use crate::audit::act::Act;
 use crate::audit::log;
@@ -392,24 +391,4 @@ pub async fn set_reviewed(
     let after = json!({ "reviewed": is_reviewed });
     record(tx, act, organization, ("client.reviewed", id), (None, Some(after))).await?;
     Ok(true)
-}
-
-/// Notes the last use of clients; one that is older than what is noted is left. At most one for each.
-pub async fn note_uses(tx: &mut PgTransaction<'_>, uses: &[(ClientId, Timestamp)]) -> sqlx::Result<()> {
-    let (ids, moments): (Vec<Uuid>, Vec<Timestamp>) =
-        uses.iter().map(|(id, at)| (Uuid::from_bytes(id.to_bytes()), *at)).unzip();
-    sqlx::query!(
-        r#"
-        update clients c
-           set last_used_at = used.at
-          from unnest($1::uuid[], $2::timestamptz[]) used (id, at)
-         where c.id = used.id
-           and (c.last_used_at is null or c.last_used_at < used.at)
-        "#,
-        &ids,
-        &moments,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }

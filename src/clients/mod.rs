@@ -5,3 +5,4 @@ pub mod client;
 pub mod redirect_uri;
 pub mod registration;
 pub mod secret;
+pub mod usage;

@@ -3,7 +3,6 @@
 use serde_json::json;
 use sqlx::PgConnection;
 use sqlx::PgTransaction;
-use uuid::Uuid;
 
 use crate::audit::act::Act;
 use crate::audit::log;
@@ -127,37 +126,4 @@ pub async fn delete(
     };
     log::record(tx, act, &change).await?;
     Ok(true)
-}
-
-/// A use of a secret, known by its hash.
-#[derive(Debug, Clone)]
-pub struct Use {
-    pub client: ClientId,
-    pub hash: SecretHash,
-    pub at: Timestamp,
-}
-
-/// Notes the last use of secrets; one that is older than what is noted is left.
-pub async fn note_uses(tx: &mut PgTransaction<'_>, uses: &[Use]) -> sqlx::Result<()> {
-    let clients: Vec<Uuid> = uses.iter().map(|one| Uuid::from_bytes(one.client.to_bytes())).collect();
-    let hashes: Vec<SecretHash> = uses.iter().map(|one| one.hash.clone()).collect();
-    let moments: Vec<Timestamp> = uses.iter().map(|one| one.at).collect();
-    sqlx::query!(
-        r#"
-        update client_secrets s
-           set last_used_at = used.at
-          from (select client_id, hash, max(at) as at
-                  from unnest($1::uuid[], $2::bytea[], $3::timestamptz[]) used (client_id, hash, at)
-                 group by client_id, hash) used
-         where s.client_id = used.client_id
-           and s.hash = used.hash
-           and (s.last_used_at is null or s.last_used_at < used.at)
-        "#,
-        &clients,
-        &hashes as &[SecretHash],
-        &moments,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }

@@ -3,7 +3,6 @@
 use serde_json::json;
 use sqlx::PgConnection;
 use sqlx::PgTransaction;
-use uuid::Uuid;
 
 use crate::audit::act::Act;
 use crate::audit::log;
@@ -370,24 +369,4 @@ pub async fn delete_dead(db: &mut PgConnection, now: Timestamp) -> sqlx::Result<
     .execute(db)
     .await?;
     Ok(done.rows_affected())
-}
-
-/// Notes the last use of grants; one that is older than what is noted is left. At most one for each.
-pub async fn note_uses(tx: &mut PgTransaction<'_>, uses: &[(GrantId, Timestamp)]) -> sqlx::Result<()> {
-    let (ids, moments): (Vec<Uuid>, Vec<Timestamp>) =
-        uses.iter().map(|(id, at)| (Uuid::from_bytes(id.to_bytes()), *at)).unzip();
-    sqlx::query!(
-        r#"
-        update grants g
-           set last_used_at = used.at
-          from unnest($1::uuid[], $2::timestamptz[]) used (id, at)
-         where g.id = used.id
-           and (g.last_used_at is null or g.last_used_at < used.at)
-        "#,
-        &ids,
-        &moments,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }

@@ -9,3 +9,4 @@ pub mod access_token;
 pub mod generation;
 pub mod grant;
 pub mod membership;
+pub mod usage;

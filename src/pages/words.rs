@@ -35,6 +35,12 @@ pub fn date(at: Timestamp) -> Moment {
     }
 }
 
+/// To the second: in a log, what came first matters.
+pub fn instant(at: Timestamp) -> Moment {
+    let text = format!("{}, {} UTC", day(at), at.format("%H:%M:%S"));
+    Moment { text, ..date(at) }
+}
+
 fn day(at: Timestamp) -> String {
     format!("{} {}", at.day(), at.format("%B %Y"))
 }
@@ -162,6 +168,35 @@ pub fn device(user_agent: &str) -> String {
     }
 }
 
+/// A program by the name that it gives itself, a browser as [`device`] tells it.
+pub fn agent(user_agent: &str) -> String {
+    if user_agent.starts_with("Mozilla/") {
+        return device(user_agent);
+    }
+    // Whoever writes more wants more than to be known.
+    user_agent.chars().take(60).collect()
+}
+
+pub fn milliseconds(length: TimeDelta) -> String {
+    let milliseconds = length.as_seconds_f64() * 1e3;
+    if milliseconds < 10.0 { format!("{milliseconds:.1} ms") } else { format!("{milliseconds:.0} ms") }
+}
+
+/// The name of a field in words: `requests_per_hour` → "requests per hour".
+pub fn words_of(name: &str) -> String {
+    name.replace(['_', '.'], " ")
+}
+
+/// The name of an action in words: `api_key.created` → "API key created".
+pub fn action(name: &str) -> String {
+    let words = words_of(name);
+    match words.strip_prefix("api ") {
+        Some(rest) => format!("API {rest}"),
+        None if words.starts_with("ip ") => words.replacen("ip ", "IP ", 1),
+        None => words.chars().take(1).flat_map(char::to_uppercase).chain(words.chars().skip(1)).collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,6 +245,15 @@ mod tests {
         assert_eq!(device(edge), "Edge on Windows");
         assert_eq!(device("curl/8.5.0"), "curl");
         assert_eq!(device(""), "A browser");
+    }
+
+    #[test]
+    fn an_action_is_told_in_words() {
+        assert_eq!(action("api_key.created"), "API key created");
+        assert_eq!(action("ip_allowlist.updated"), "IP allowlist updated");
+        assert_eq!(action("member.role_changed"), "Member role changed");
+        assert_eq!(agent("curl/8.5.0"), "curl/8.5.0");
+        assert_eq!(milliseconds(TimeDelta::microseconds(1234)), "1.2 ms");
     }
 
     #[test]

@@ -14,15 +14,14 @@ use sqlx::PgTransaction;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::api_keys::verify;
+use crate::api_keys;
 use crate::app::App;
 use crate::base::clock::Timestamp;
 use crate::base::db;
 use crate::base::ids::ClientId;
 use crate::base::ids::GrantId;
-use crate::clients::client;
-use crate::clients::secret;
-use crate::grants::grant;
+use crate::clients;
+use crate::grants;
 use crate::organizations::access_log;
 use crate::organizations::access_log::AccessEntry;
 use crate::organizations::access_queue::AccessQueue;
@@ -127,10 +126,10 @@ async fn tell_of_limit(
 /// want the same rows in different order.
 #[derive(Default)]
 struct Uses {
-    keys: BTreeMap<[u8; 16], verify::Use>,
+    keys: BTreeMap<[u8; 16], api_keys::usage::Use>,
     grants: BTreeMap<[u8; 16], Timestamp>,
     clients: BTreeMap<[u8; 16], Timestamp>,
-    secrets: Vec<secret::Use>,
+    secrets: Vec<clients::usage::SecretUse>,
 }
 
 impl Uses {
@@ -142,7 +141,11 @@ impl Uses {
                 Left::Request(_) => {}
                 Left::SecretUse { client, hash, at } => {
                     latest(&mut uses.clients, client.to_bytes(), *at);
-                    uses.secrets.push(secret::Use { client: *client, hash: hash.clone(), at: *at });
+                    uses.secrets.push(clients::usage::SecretUse {
+                        client: *client,
+                        hash: hash.clone(),
+                        at: *at,
+                    });
                 }
             }
         }
@@ -152,7 +155,7 @@ impl Uses {
     fn add(&mut self, entry: &AccessEntry) {
         match entry.credential {
             Credential::ApiKey(key) => {
-                let use_of_key = verify::Use { key, at: entry.at, from: entry.address };
+                let use_of_key = api_keys::usage::Use { key, at: entry.at, from: entry.address };
                 let noted = self.keys.entry(key.to_bytes()).or_insert(use_of_key);
                 if noted.at <= entry.at {
                     *noted = use_of_key;
@@ -168,21 +171,21 @@ impl Uses {
 
     async fn note(self, tx: &mut PgTransaction<'_>) -> sqlx::Result<()> {
         if !self.keys.is_empty() {
-            let keys: Vec<verify::Use> = self.keys.into_values().collect();
-            verify::note_uses(tx, &keys).await?;
+            let keys: Vec<api_keys::usage::Use> = self.keys.into_values().collect();
+            api_keys::usage::note_uses(tx, &keys).await?;
         }
         if !self.grants.is_empty() {
-            let grants: Vec<_> =
+            let used: Vec<_> =
                 self.grants.into_iter().map(|(id, at)| (GrantId::from_bytes(id), at)).collect();
-            grant::note_uses(tx, &grants).await?;
+            grants::usage::note_uses(tx, &used).await?;
         }
         if !self.clients.is_empty() {
-            let clients: Vec<_> =
+            let used: Vec<_> =
                 self.clients.into_iter().map(|(id, at)| (ClientId::from_bytes(id), at)).collect();
-            client::note_uses(tx, &clients).await?;
+            clients::usage::note_uses(tx, &used).await?;
         }
         if !self.secrets.is_empty() {
-            secret::note_uses(tx, &self.secrets).await?;
+            clients::usage::note_secret_uses(tx, &self.secrets).await?;
         }
         Ok(())
     }

@@ -266,6 +266,8 @@ fn settings() -> Router<App> {
             "/settings/webhooks/{id}/delete",
             get(webhooks::change::get_delete).post(webhooks::change::delete),
         )
+        .route("/settings/access-log", get(settings::access_log::list))
+        .route("/settings/audit-log", get(settings::audit_log::list))
         .route("/settings/account", get(settings::account::get))
         .route("/settings/account/password", post(settings::account::change_password))
         .route("/settings/account/sessions/{id}/end", post(settings::account::end_session))

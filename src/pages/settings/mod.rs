@@ -1,8 +1,10 @@
 //! What a signed-in person manages: keys, apps, their account.
 
+pub mod access_log;
 pub mod account;
 pub mod api;
 pub mod apps;
+pub mod audit_log;
 pub mod confirm;
 pub mod credential;
 pub mod developer;
@@ -56,14 +58,18 @@ pub const APPS: &str = "/settings/apps";
 pub const DEVELOPER: &str = "/settings/developer";
 pub const ORGANIZATION: &str = "/settings/organization";
 pub const WEBHOOKS: &str = "/settings/webhooks";
+pub const ACCESS_LOG: &str = "/settings/access-log";
+pub const AUDIT_LOG: &str = "/settings/audit-log";
 pub const ACCOUNT: &str = "/settings/account";
 
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 8] = [
     section("API keys", API_KEYS, true),
     section("Connected apps", APPS, false),
     section("Developer apps", DEVELOPER, true),
     section("Webhooks", WEBHOOKS, true),
     section("Organization", ORGANIZATION, false),
+    section("Access log", ACCESS_LOG, true),
+    section("Audit log", AUDIT_LOG, true),
     section("Account", ACCOUNT, false),
 ];
 

@@ -3,9 +3,11 @@ mod sign_in;
 mod sign_up;
 
 mod invitations;
+mod settings_access_log;
 mod settings_account;
 mod settings_api;
 mod settings_apps;
+mod settings_audit_log;
 mod settings_developer;
 mod settings_organization;
 mod settings_security;

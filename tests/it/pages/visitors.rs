@@ -7,7 +7,9 @@ use crate::support::Answer;
 use crate::support::TestServer;
 
 /// What belongs to the organization; `{…}` is an id of it.
-const FOR_MANAGERS: [(&str, &str); 27] = [
+const FOR_MANAGERS: [(&str, &str); 29] = [
+    ("GET", "/settings/access-log"),
+    ("GET", "/settings/audit-log"),
     ("GET", "/settings/api"),
     ("POST", "/settings/api"),
     ("GET", "/settings/api/{key}/rotate"),

@@ -24,7 +24,7 @@ use crate::app::App;
 use crate::base::clock::Timestamp;
 use crate::base::ids::UserId;
 use crate::clients::client;
-use crate::organizations::access_log;
+use crate::organizations::access_log::reading;
 use crate::organizations::amendment;
 use crate::organizations::member;
 use crate::organizations::member::Role;
@@ -199,8 +199,8 @@ async fn usage(
     let members = member::count(db, id).await?;
     let mut requests = [0; 2];
     for (count, span) in requests.iter_mut().zip([TimeDelta::hours(1), TimeDelta::days(1)]) {
-        let filter = access_log::Filter::default();
-        let buckets = access_log::summary(db, id, &filter, (now - span, now), span).await?;
+        let filter = reading::Filter::default();
+        let buckets = reading::summary(db, id, &filter, (now - span, now), span).await?;
         *count =
             buckets.iter().map(|bucket| bucket.ok + bucket.refused + bucket.limited + bucket.failed).sum();
     }

@@ -1,0 +1,72 @@
+//! When clients and their secrets were last used, as the writer of the access log tells, and what its readers call
+//! them.
+
+use sqlx::PgConnection;
+use sqlx::PgTransaction;
+use uuid::Uuid;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::ClientId;
+use crate::base::secret::SecretHash;
+
+/// Notes the last use of clients; one that is older than what is noted is left. At most one for each.
+pub async fn note_uses(tx: &mut PgTransaction<'_>, uses: &[(ClientId, Timestamp)]) -> sqlx::Result<()> {
+    let (ids, moments): (Vec<Uuid>, Vec<Timestamp>) =
+        uses.iter().map(|(id, at)| (Uuid::from_bytes(id.to_bytes()), *at)).unzip();
+    sqlx::query!(
+        r#"
+        update clients c
+           set last_used_at = used.at
+          from unnest($1::uuid[], $2::timestamptz[]) used (id, at)
+         where c.id = used.id
+           and (c.last_used_at is null or c.last_used_at < used.at)
+        "#,
+        &ids,
+        &moments,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// A use of a secret, known by its hash.
+#[derive(Debug, Clone)]
+pub struct SecretUse {
+    pub client: ClientId,
+    pub hash: SecretHash,
+    pub at: Timestamp,
+}
+
+/// Notes the last use of secrets; one that is older than what is noted is left.
+pub async fn note_secret_uses(tx: &mut PgTransaction<'_>, uses: &[SecretUse]) -> sqlx::Result<()> {
+    let clients: Vec<Uuid> = uses.iter().map(|one| Uuid::from_bytes(one.client.to_bytes())).collect();
+    let hashes: Vec<SecretHash> = uses.iter().map(|one| one.hash.clone()).collect();
+    let moments: Vec<Timestamp> = uses.iter().map(|one| one.at).collect();
+    sqlx::query!(
+        r#"
+        update client_secrets s
+           set last_used_at = used.at
+          from (select client_id, hash, max(at) as at
+                  from unnest($1::uuid[], $2::bytea[], $3::timestamptz[]) used (client_id, hash, at)
+                 group by client_id, hash) used
+         where s.client_id = used.client_id
+           and s.hash = used.hash
+           and (s.last_used_at is null or s.last_used_at < used.at)
+        "#,
+        &clients,
+        &hashes as &[SecretHash],
+        &moments,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The names of clients, whoever's they are: a name is there for everybody whom the client asks for access.
+pub async fn names(db: &mut PgConnection, clients: &[ClientId]) -> sqlx::Result<Vec<(ClientId, String)>> {
+    let ids: Vec<Uuid> = clients.iter().map(|id| Uuid::from_bytes(id.to_bytes())).collect();
+    let rows = sqlx::query!(r#"select id as "id: ClientId", name from clients where id = any($1)"#, &ids)
+        .fetch_all(db)
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+}
