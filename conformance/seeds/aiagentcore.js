@@ -59,7 +59,7 @@ await check('the documented errors have their codes and their shape', async () =
 await check('a new company begins with 5 dollars of credit', async () => {
   const { status, body } = await ask(`${site.url}/v1/organization`, { headers: bearer(refreshed.access_token) });
   assert.equal(status, 200, JSON.stringify(body));
-  assert.equal(body.credits_cents, 500);
+  assert.equal(body.credits.balance_cents, 500);
 });
 
 const dashboard = await Dashboard.signIn(account);
@@ -87,7 +87,7 @@ await check('no company sees or touches what another has', async () => {
     }
   }
   const members = await ask(`${site.url}/v1/organization/members`, { headers: bearer(foreign) });
-  assert.deepEqual(members.body.data.map((member) => member.email), [eve.email]);
+  assert.deepEqual(members.body.data.map((member) => member.user.email), [eve.email]);
 });
 
 await check('after logging out both tokens of the session are dead', async () => {

@@ -128,7 +128,7 @@ async fn credit_is_granted_and_taken_but_never_more_than_there_is() {
     let action = format!("{url}/credits");
     let credit = async || -> i64 {
         let (_, key) = server.key(ada.organization, "admin").await;
-        server.get_as(&key, "/v1/organization").await.json["credits_cents"].as_i64().unwrap()
+        server.get_as(&key, "/v1/organization").await.json["credits"]["balance_cents"].as_i64().unwrap()
     };
 
     for (amount, after) in [("2.50", 750), ("-7", 50), ("-0.51", 50), ("-0.50", 0)] {
