@@ -97,7 +97,8 @@ pub async fn ask_by_path(
 ) -> Response {
     let path = uri.path().strip_prefix(PATH).map(str::to_owned);
     let scopes = Scopes::from_names([scope_of(&method)]).unwrap_or_default();
-    let question = Question { original: OriginalRequest { method, path }, scopes, resource: None };
+    let question =
+        Question { original: OriginalRequest { method, path, query: None }, scopes, resource: None };
     answer(&app, &headers, address, Ok(question)).await
 }
 
@@ -123,6 +124,11 @@ fn parse(app: &App, query: &str, original: OriginalRequest) -> Result<Question, 
             "status" => return invalid("The status can only be 403", "status"),
             _ => return Err(ApiErrorCode::BadRequest.because("There are only scope, resource and status")),
         }
+    }
+    // Caddy does so unless told otherwise, and its caller would choose the scope.
+    let is_the_callers = original.query.as_deref() == Some(query);
+    if is_the_callers && (resource.is_some() || !scopes.is_empty()) {
+        return Err(ApiErrorCode::BadRequest.because("The proxy passes the query of its caller on"));
     }
     if scopes.is_empty() {
         scopes.push(scope_of(&original.method).to_owned());

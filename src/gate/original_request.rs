@@ -18,6 +18,8 @@ pub struct OriginalRequest {
     pub method: Method,
     /// Without its query, in which some callers send their credentials. `None` if the proxy did not say.
     pub path: Option<String>,
+    /// Only to be compared.
+    pub query: Option<String>,
 }
 
 /// As the proxy says in headers; `own` is the method of the asking request, which stands where it says nothing.
@@ -30,8 +32,10 @@ pub fn told(headers: &HeaderMap, own: &Method) -> Result<OriginalRequest, ApiErr
         Some(value) => Method::from_bytes(value.as_bytes())
             .map_err(|_| ApiErrorCode::BadRequest.because("The original method is no method"))?,
     };
-    let path = agreed(headers, URI)?.map(|value| without_query(&String::from_utf8_lossy(value.as_bytes())));
-    Ok(OriginalRequest { method, path })
+    let uri = agreed(headers, URI)?.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let path = uri.as_ref().map(|uri| uri.split(['?', '#']).next().unwrap_or_default().to_owned());
+    let query = uri.as_ref().and_then(|uri| uri.split_once('?')).map(|(_, query)| query.to_owned());
+    Ok(OriginalRequest { method, path, query })
 }
 
 fn agreed<'a>(headers: &'a HeaderMap, names: [&str; 2]) -> Result<Option<&'a HeaderValue>, ApiError> {
@@ -49,10 +53,6 @@ fn agreed<'a>(headers: &'a HeaderMap, names: [&str; 2]) -> Result<Option<&'a Hea
         }
     }
     Ok(agreed)
-}
-
-pub fn without_query(uri: &str) -> String {
-    uri.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -249,3 +249,28 @@ async fn a_body_is_not_waited_for() {
         }
     }
 }
+
+/// Caddy does so unless it is told otherwise; a caller could choose the scope.
+#[tokio::test]
+async fn a_query_that_is_the_caller_s_own_is_refused() {
+    let server = TestServer::start().await;
+    let ada = server.user("ada").await;
+    let (_, key) = server.key(ada.organization, "read").await;
+    let ask_about = async |query: &str, uri: &str| {
+        let headers =
+            [("x-api-key", key.as_str()), ("x-forwarded-method", "DELETE"), ("x-forwarded-uri", uri)];
+        ask(&server, &format!("{PATH}?{query}"), &headers).await
+    };
+
+    let passed_on = ask_about("scope=read", "/v1/contacts?scope=read").await;
+    let resource = ask_about("resource=x", "/v1/contacts?resource=x").await;
+    let own = ask_about("scope=read", "/v1/contacts?scope=read&x").await;
+    let harmless = ask_about("status=403", "/v1/contacts?status=403").await;
+
+    let error = json!({ "code": "bad_request", "message": "The proxy passes the query of its caller on" });
+    for answer in [passed_on, resource] {
+        assert_eq!((answer.status, answer.json), (400, json!({ "error": error })));
+    }
+    assert_eq!(own.status, 200, "set by the proxy");
+    assert_eq!((harmless.status, harmless.error()), (403, "forbidden"), "the method counts");
+}
