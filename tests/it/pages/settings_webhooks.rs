@@ -125,6 +125,7 @@ async fn a_rotation_shows_the_new_secret_and_until_when_the_old_one_signs() {
     assert_eq!((shown.status, nonsense.status), (200, 400), "{}", shown.text);
     assert!(field_of(&shown, "secret").unwrap().starts_with("whsec_"));
     assert!(shown.text.contains("The old secret ends in 24 hours."), "{}", shown.text);
+    assert!(browser.get(&rotate).await.text.contains("X-Countersign-Signature"));
     assert!(browser.get(&page).await.text.contains("The old secret signs beside the new one"));
     assert_eq!(receiver.last().header("webhook-signature").split(' ').count(), 2);
 }

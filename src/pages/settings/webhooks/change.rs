@@ -55,7 +55,7 @@ pub async fn get_rotate(
         frame: visitor.frame(WEBHOOKS).await?,
         id,
         name: webhooks::row(&endpoint, visitor.act.at).name,
-        signature_header: app.config.webhook_signature_header.to_string(),
+        signature_header: webhooks::signature_header(&app),
         overlaps: OVERLAPS.map(choice).into(),
     };
     Ok(visitor.page(&app, page))

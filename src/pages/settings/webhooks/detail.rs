@@ -120,7 +120,7 @@ async fn page(
         disabled: endpoint.disabled_because.zip(endpoint.disabled_at.map(moment)),
         failing_since: endpoint.failing_since.map(moment),
         overlap: overlap.map(moment),
-        signature_header: app.config.webhook_signature_header.to_string(),
+        signature_header: webhooks::signature_header(app),
         deliveries: found.into_iter().map(|delivery| delivery_row(delivery, now)).collect(),
         older,
         form,

@@ -102,6 +102,13 @@ fn row(endpoint: &Endpoint, now: Timestamp) -> EndpointRow {
     }
 }
 
+/// The header with the hexadecimal signature, as documents write it.
+fn signature_header(app: &App) -> String {
+    let words = app.config.webhook_signature_header.as_str().split('-');
+    let words = words.map(|word| word[..1.min(word.len())].to_uppercase() + &word[1.min(word.len())..]);
+    words.collect::<Vec<_>>().join("-")
+}
+
 fn form(settings: &Settings) -> EndpointForm {
     let choice = |name: &str| Choice {
         value: name.to_owned(),
