@@ -6,13 +6,14 @@ import { apps } from './browser/apps.js';
 import { consent } from './browser/consent.js';
 import { errors } from './browser/errors.js';
 import { keys } from './browser/keys.js';
+import { organization } from './browser/organization.js';
 import { playground } from './browser/playground.js';
 import { sections } from './browser/sections.js';
 import { webhooks } from './browser/webhooks.js';
 
 await start();
 try {
-  for (const story of [account, keys, consent, apps, webhooks, playground, errors, sections]) await story();
+  for (const story of [account, keys, consent, apps, webhooks, organization, playground, errors, sections]) await story();
 } finally {
   await stop();
 }

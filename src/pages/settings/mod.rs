@@ -73,6 +73,9 @@ const SECTIONS: [Section; 8] = [
     section("Account", ACCOUNT, false),
 ];
 
+/// Only for superadmins.
+const ADMINISTRATION: Section = section("Administration", "/admin", false);
+
 /// To the first section that the person may see.
 pub async fn get(visitor: Visitor) -> Redirect {
     Redirect::to(if visitor.may_manage() { API_KEYS } else { APPS })

@@ -23,6 +23,7 @@ use crate::pages::error::PageError;
 use crate::pages::page::Page;
 use crate::pages::parts::Choice;
 use crate::pages::settings::ACCOUNT;
+use crate::pages::settings::ADMINISTRATION;
 use crate::pages::settings::Frame;
 use crate::pages::settings::SECTIONS;
 use crate::pages::settings::Section;
@@ -65,7 +66,9 @@ impl Visitor {
     /// For the section at `url`. Takes the notice, so that it is shown once.
     pub async fn frame(&self, url: &str) -> Result<Frame, PageError> {
         let may_manage = self.may_manage();
+        let administration = self.user().is_superadmin.then_some(ADMINISTRATION);
         let sections = SECTIONS.into_iter().filter(|section| may_manage || !section.is_for_managers);
+        let sections = sections.chain(administration);
         Ok(Frame {
             sections: sections.map(|section| Section { is_current: section.url == url, ..section }).collect(),
             organization: self.organization().name.clone(),

@@ -245,7 +245,7 @@ async fn every_change_is_in_the_log_of_the_organization() {
     let (_, key) = server.key(ada.organization, "admin").await;
     let log = server.get_as(&key, "/v1/audit-log?action=organization.plan_changed").await;
     let entry = &log.json["data"][0];
-    assert_eq!(entry["actor"], json!({ "kind": "user", "id": root.id, "name": root.email }));
+    assert_eq!(entry["actor"], json!({ "type": "user", "id": root.id, "name": root.email }));
     assert_eq!((&entry["before"], &entry["after"]), (&json!({ "plan": "free" }), &json!({ "plan": "pro" })));
 }
 
