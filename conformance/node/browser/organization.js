@@ -55,7 +55,7 @@ async function administration() {
   await check('a plan is changed, credit granted, and an organization suspended and resumed', async () => {
     await page.goto('/admin/organizations?q=Owls');
     await go(page, 'Owls & Sons');
-    await page.getByLabel('Plan').selectOption('starter');
+    await page.getByLabel('Plan', { exact: true }).selectOption('starter');
     await press(page, 'Save');
     await page.getByLabel('Amount').fill('2.50');
     await page.getByLabel('Reason').fill('A present');
