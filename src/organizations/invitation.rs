@@ -24,7 +24,7 @@ use crate::organizations::member::Role;
 pub const LIFETIME: TimeDelta = TimeDelta::days(7);
 /// Of an organization, at one time.
 pub const MAX_OPEN: i64 = 100;
-/// In [`DAY`]. Mail with words of ours and a name of theirs must not become a way to pester people.
+/// In `DAY`. Mail with words of ours and a name of theirs must not become a way to pester people.
 pub const MAX_MAILS: usize = 300;
 pub const MAX_MAILS_TO_ONE: usize = 5;
 const DAY: TimeDelta = TimeDelta::days(1);

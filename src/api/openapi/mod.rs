@@ -1,7 +1,7 @@
 //! `GET /openapi.json`: the document that describes `/v1` and `/api/auth`, made from the handlers themselves.
 //!
 //! A handler says in `#[utoipa::path]` what is its own: address, parameters, bodies, and the refusals that only it
-//! gives. What holds for all of them stands once, in [`rules`].
+//! gives. What holds for all of them stands once, in `rules`.
 
 mod errors;
 mod rules;

@@ -73,7 +73,7 @@ pub async fn get(
             .into_iter()
             .map(|plan| Choice {
                 label: format!(
-                    "{}: {} an hour, {} a minute",
+                    "{}: {}/h, {}/min",
                     plan.name, plan.requests_per_hour, plan.requests_per_minute
                 ),
                 hint: "",

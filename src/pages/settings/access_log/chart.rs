@@ -48,7 +48,7 @@ pub struct Bar {
     pub x: String,
     pub width: String,
     pub parts: Vec<Part>,
-    /// In the order of [`KINDS`].
+    /// In the order of `KINDS`.
     pub counts: [i64; 4],
 }
 
