@@ -117,7 +117,7 @@ pub struct Shown {
     ip_allowlist: Vec<String>,
     /// Until when the key before the last rotation still works.
     previous_until: Option<DateTime<Utc>>,
-    /// To within a minute.
+    /// To within a few seconds.
     last_used_at: Option<DateTime<Utc>>,
     /// Address.
     last_used_from: Option<String>,

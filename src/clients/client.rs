@@ -30,6 +30,8 @@ pub struct Client {
     pub is_reviewed: bool,
     pub registration: Registration,
     pub created_at: Timestamp,
+    /// To within a few seconds.
+    pub last_used_at: Option<Timestamp>,
     pub disabled_at: Option<Timestamp>,
 }
 
@@ -82,6 +84,7 @@ struct Row {
     refresh_token_max_seconds: i32,
     retry_window_seconds: i32,
     created_at: Timestamp,
+    last_used_at: Option<Timestamp>,
     disabled_at: Option<Timestamp>,
     secret_hashes: Vec<SecretHash>,
 }
@@ -113,6 +116,7 @@ impl From<Row> for ClientWithSecrets {
                 },
             },
             created_at: row.created_at,
+            last_used_at: row.last_used_at,
             disabled_at: row.disabled_at,
         };
         Self { client, secret_hashes: row.secret_hashes }
@@ -254,7 +258,7 @@ pub async fn find(
                c.redirect_uris, c.scopes as "scopes: Scopes", c.default_scopes as "default_scopes: Scopes",
                c.required_scopes as "required_scopes: Scopes", c.grant_types, c.require_pkce,
                c.access_token_seconds, c.refresh_token_idle_seconds, c.refresh_token_max_seconds,
-               c.retry_window_seconds, c.created_at,
+               c.retry_window_seconds, c.created_at, c.last_used_at,
                -- Nobody's app works while its organization is suspended.
                least(c.disabled_at, o.suspended_at) as disabled_at,
                array(select hash from client_secrets s
@@ -282,7 +286,7 @@ pub async fn list(db: &mut PgConnection, organization: OrganizationId) -> sqlx::
                c.redirect_uris, c.scopes as "scopes: Scopes", c.default_scopes as "default_scopes: Scopes",
                c.required_scopes as "required_scopes: Scopes", c.grant_types, c.require_pkce,
                c.access_token_seconds, c.refresh_token_idle_seconds, c.refresh_token_max_seconds,
-               c.retry_window_seconds, c.created_at, c.disabled_at,
+               c.retry_window_seconds, c.created_at, c.last_used_at, c.disabled_at,
                '{}'::bytea[] as "secret_hashes!: Vec<SecretHash>"
           from clients c
           join organizations o on o.id = c.organization_id
@@ -312,7 +316,7 @@ pub async fn search(
                c.redirect_uris, c.scopes as "scopes: Scopes", c.default_scopes as "default_scopes: Scopes",
                c.required_scopes as "required_scopes: Scopes", c.grant_types, c.require_pkce,
                c.access_token_seconds, c.refresh_token_idle_seconds, c.refresh_token_max_seconds,
-               c.retry_window_seconds, c.created_at, c.disabled_at,
+               c.retry_window_seconds, c.created_at, c.last_used_at, c.disabled_at,
                '{}'::bytea[] as "secret_hashes!: Vec<SecretHash>"
           from clients c
           join organizations o on o.id = c.organization_id

@@ -27,7 +27,7 @@ pub struct ClientSecret {
     pub label: String,
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
-    /// To within a minute.
+    /// To within a few seconds.
     pub last_used_at: Option<Timestamp>,
 }
 

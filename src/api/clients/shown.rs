@@ -39,6 +39,8 @@ pub struct Shown {
     reviewed: bool,
     disabled: bool,
     created_at: DateTime<Utc>,
+    /// To within a few seconds.
+    last_used_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -107,6 +109,7 @@ impl From<&Client> for Shown {
             reviewed: client.is_reviewed,
             disabled: client.disabled_at.is_some(),
             created_at: client.created_at,
+            last_used_at: client.last_used_at,
         }
     }
 }

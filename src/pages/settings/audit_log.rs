@@ -27,6 +27,7 @@ use crate::pages::settings::Frame;
 use crate::pages::settings::visitor::Manager;
 use crate::pages::words;
 
+const NOTHING: &str = "nothing";
 /// On one page.
 const LIMIT: i64 = 50;
 
@@ -60,6 +61,7 @@ struct FilterForm {
     until: Field,
     /// Whether anything is filtered.
     is_set: bool,
+    has_problem: bool,
 }
 
 struct Row {
@@ -127,7 +129,8 @@ impl Asked {
             since,
             until: until.and_then(|at| end_of(&self.until, at)),
         };
-        let form = FilterForm {
+        let mut form = FilterForm {
+            has_problem: false,
             action: action_field,
             actor: actor_field,
             target: target_field,
@@ -136,8 +139,8 @@ impl Asked {
             is_set: self.fields().iter().any(|(_, value)| !value.is_empty()),
         };
         let fields = [&form.action, &form.actor, &form.target, &form.since, &form.until];
-        let is_good = fields.iter().all(|field| field.problem.is_none());
-        (is_good.then_some(filter), form)
+        form.has_problem = fields.iter().any(|field| field.problem.is_some());
+        ((!form.has_problem).then_some(filter), form)
     }
 }
 
@@ -202,7 +205,16 @@ fn who(entry: &Entry) -> String {
 fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<Changed> {
     let fields = |side: Option<&Value>| side.and_then(Value::as_object).cloned().unwrap_or_default();
     let (before, after) = (fields(before), fields(after));
-    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let names = before.keys().chain(after.keys());
+    // What a new thing has not is not worth a line.
+    let is_said = |name: &&String| {
+        (before.contains_key(*name) && after.contains_key(*name))
+            || [&before, &after]
+                .iter()
+                .filter_map(|side| side.get(*name))
+                .any(|value| shown(value) != NOTHING)
+    };
+    let names: BTreeSet<&String> = names.filter(is_said).collect();
     let changed = |name: &String| Changed {
         name: words::words_of(name),
         before: before.get(name).map(shown),
@@ -213,12 +225,12 @@ fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<Changed> {
 
 fn shown(value: &Value) -> String {
     match value {
-        Value::Null => "nothing".to_owned(),
+        Value::Null => NOTHING.to_owned(),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
-        Value::String(text) if text.is_empty() => "nothing".to_owned(),
+        Value::String(text) if text.is_empty() => NOTHING.to_owned(),
         Value::String(text) => text.clone(),
-        Value::Array(items) if items.is_empty() => "nothing".to_owned(),
+        Value::Array(items) if items.is_empty() => NOTHING.to_owned(),
         Value::Array(items) => items.iter().map(shown).collect::<Vec<String>>().join(", "),
         Value::Number(_) | Value::Object(_) => value.to_string(),
     }
@@ -232,8 +244,10 @@ mod tests {
 
     #[test]
     fn a_change_is_shown_field_by_field() {
-        let (before, after) =
-            (json!({ "scopes": ["read"], "name": "" }), json!({ "scopes": [], "enabled": true }));
+        let (before, after) = (
+            json!({ "scopes": ["read"], "name": "x", "url": "" }),
+            json!({ "scopes": [], "enabled": true, "logo": null }),
+        );
 
         let shown: Vec<_> = changes(Some(&before), Some(&after))
             .into_iter()
@@ -245,7 +259,7 @@ mod tests {
             shown,
             [
                 ("enabled".to_owned(), None, text("yes")),
-                ("name".to_owned(), text("nothing"), None),
+                ("name".to_owned(), text("x"), None),
                 ("scopes".to_owned(), text("read"), text("nothing")),
             ]
         );

@@ -141,6 +141,48 @@ async fn a_refusal_is_told_with_its_reason() {
 }
 
 #[tokio::test]
+async fn what_a_proxy_asks_about_is_told_as_the_caller_asked_it() {
+    let server = TestServer::start().await;
+    let ada = server.user("ada").await;
+    let (_, admin) = server.key(ada.organization, "admin").await;
+    let (_, reader) = server.key(ada.organization, "read").await;
+
+    for (method, uri) in [("GET", "/contacts?api_key=secret"), ("DELETE", "/contacts/1")] {
+        let request = server.request("GET", "/v1/auth/verify?status=403").bearer_auth(&reader);
+        let request = request.header("x-forwarded-method", method).header("x-forwarded-uri", uri);
+        Answer::of(request).await;
+    }
+    server.write_access_log().await;
+
+    let entries = log(&server, &admin, "?via=forward_auth").await;
+    assert_eq!(reasons(&entries), [("/contacts/1", 403, Some("forbidden")), ("/contacts", 200, None)]);
+    assert_eq!((&entries[0]["method"], &entries[0]["via"]), (&json!("DELETE"), &json!("forward_auth")));
+    assert!(log(&server, &admin, "?via=api").await.iter().all(|entry| entry["path"] == PATH));
+}
+
+#[tokio::test]
+async fn an_expired_key_and_a_revoked_session_are_told_of_too() {
+    let server = TestServer::start().await;
+    let ada = server.user("ada").await;
+    let (_, admin) = server.key(ada.organization, "admin").await;
+    let soon = json!({ "label": "x", "scopes": ["read"], "expires_at": "2030-01-01T00:30:00Z" });
+    let key = server.send_json_as(&admin, "POST", "/v1/api-keys", &soon).await.field("key");
+    let session = server.session_of(&ada).await.access_token;
+    Answer::of(server.request("POST", "/api/auth/logout").bearer_auth(&session)).await;
+    server.clock.advance(TimeDelta::minutes(30));
+
+    for credential in [&key, &session] {
+        assert_eq!(server.get_as(credential, "/v1/profile").await.status, 401);
+    }
+    server.write_access_log().await;
+
+    let entries = log(&server, &admin, "?status=401").await;
+    let kinds: Vec<&str> =
+        entries.iter().map(|entry| entry["credential"]["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["session", "api_key"]);
+}
+
+#[tokio::test]
 async fn a_credential_that_was_never_one_is_nobodys_and_is_not_logged() {
     let server = TestServer::start().await;
     let ada = server.user("ada").await;

@@ -59,6 +59,7 @@ async fn a_public_client_is_registered_with_safe_defaults() {
         "reviewed": false,
         "disabled": false,
         "created_at": "2030-01-01T00:00:00Z",
+        "last_used_at": null,
         "secrets": [],
     });
     assert_eq!(answer.json, expected);

@@ -209,3 +209,23 @@ async fn a_request_that_never_ends_does_not_keep_it_from_stopping() {
 
     assert_eq!(server.end().await, Some(0), "{}", server.stderr());
 }
+
+#[tokio::test]
+async fn what_was_asked_last_is_in_the_access_log_when_it_has_stopped() {
+    let folder = Folder::new();
+    let database = TestDatabase::create().await;
+    let program = Program::beside(&database, &folder).with("COUNTERSIGN_LISTEN", "127.0.0.1:0");
+    let mut server = program.with("COUNTERSIGN_DEMO", "true").serve(&["serve"]);
+    let url = server.url().await;
+    let key = said(&server.stdout(), "API key");
+    for _ in 0..3 {
+        assert_eq!(get(&url, "/v1/auth/test", &key).await.status, 200);
+    }
+
+    server.signal("TERM");
+    let code = server.end().await;
+
+    let written: i64 =
+        sqlx::query_scalar("select count(*) from access_log").fetch_one(&database.pool()).await.unwrap();
+    assert_eq!((code, written), (Some(0), 3), "{}", server.stderr());
+}

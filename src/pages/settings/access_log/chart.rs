@@ -129,8 +129,8 @@ fn chart(buckets: &[Bucket], width: TimeDelta) -> Chart {
         summary: format!("{total} requests: {}. At most {most} in {length}.", of_each.join(", ")),
         kinds,
         bars: buckets.iter().enumerate().map(bar).collect(),
-        first: buckets.first().map(|bucket| words::instant(bucket.start).text).unwrap_or_default(),
-        last: buckets.last().map(|bucket| words::instant(bucket.start + width).text).unwrap_or_default(),
+        first: buckets.first().map(|bucket| words::date(bucket.start).exact).unwrap_or_default(),
+        last: buckets.last().map(|bucket| words::date(bucket.start + width).exact).unwrap_or_default(),
         is_empty: total == 0,
     }
 }
@@ -155,7 +155,7 @@ fn bar(bucket: &Bucket, (place, bars): (usize, usize), most: i64, width: TimeDel
     }
     let told = counts(bucket).into_iter().zip(KINDS).filter(|(count, _)| *count > 0);
     let told: Vec<String> = told.map(|(count, (name, _))| format!("{count} {name}")).collect();
-    let when = format!("{}, {}", words::instant(bucket.start).text, words::duration(width));
+    let when = format!("{}, {}", words::date(bucket.start).exact, words::duration(width));
     Bar {
         words: format!("{when}: {}", told.join(", ")),
         when,

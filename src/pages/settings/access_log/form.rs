@@ -39,6 +39,7 @@ pub struct FilterForm {
     pub until: Field,
     /// Whether anything is filtered.
     pub is_set: bool,
+    pub has_problem: bool,
 }
 
 const STATUSES: [(&str, &str); 6] = [
@@ -138,6 +139,7 @@ pub fn read(asked: &Asked) -> (Option<Filter>, FilterForm) {
         credential,
         since,
         until,
+        has_problem,
         is_set: asked.fields().iter().any(|(_, value)| !value.is_empty()),
     };
     ((!has_problem).then_some(filter), form)

@@ -43,6 +43,7 @@ pub struct OwnApp {
     is_reviewed: bool,
     is_disabled: bool,
     created: Moment,
+    last_use: Option<Moment>,
 }
 
 impl OwnApp {
@@ -57,6 +58,7 @@ impl OwnApp {
             is_reviewed: client.is_reviewed,
             is_disabled: client.disabled_at.is_some(),
             created: words::moment(client.created_at, now),
+            last_use: client.last_used_at.map(|at| words::moment(at, now)),
         }
     }
 }
