@@ -50,7 +50,12 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
         return Some(moment.with_timezone(&Utc));
     }
-    let is_day = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    // chrono would read years of other lengths, too.
+    let is_day = text.len() == 10
+        && text
+            .bytes()
+            .enumerate()
+            .all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() });
     let day = is_day.then(|| text.parse::<NaiveDate>().ok()).flatten()?;
     Some(day.and_time(NaiveTime::MIN).and_utc())
 }

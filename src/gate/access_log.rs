@@ -1,7 +1,6 @@
 //! What a request leaves for the access log. Entries are pushed when the answer is known, or when nobody waits
 //! for it any more.
 
-use std::borrow::Cow;
 use std::time::Instant;
 
 use axum::http::HeaderMap;
@@ -24,7 +23,7 @@ use crate::organizations::rate_limit::Decision;
 use crate::organizations::rate_limit::WindowState;
 
 /// What stands for an answer that could not be given (as nginx calls it).
-const HUNG_UP: (u16, &str) = (499, "client_closed_request");
+pub const HUNG_UP: (u16, &str) = (499, "client_closed_request");
 /// What tokens and secrets of ours begin with, besides API keys: authorization codes, refresh tokens, client
 /// secrets, sessions, JWTs.
 const SECRET_BEGINNINGS: [&str; 5] = ["ac_", "rt_", "cs_", "v1.", "eyJ"];
@@ -131,15 +130,20 @@ impl Drop for Pending {
 }
 
 /// Somebody pastes a key where an id belongs, and it must not be there to be read for a month.
-fn without_secrets<'a>(path: &'a str, key_prefix: &str) -> Cow<'a, str> {
+fn without_secrets(path: &str, key_prefix: &str) -> String {
     let is_secret = |word: &str| {
         word.len() >= SECRET_LENGTH
             && (format::looks_like_key(word, key_prefix)
                 || SECRET_BEGINNINGS.iter().any(|beginning| word.starts_with(beginning)))
     };
-    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let words = path.split(|c: char| !is_part(c)).filter(|word| is_secret(word));
-    words.fold(Cow::Borrowed(path), |path, word| Cow::Owned(path.replace(word, "…")))
+    let parts_words = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    let mut shown = String::with_capacity(path.len());
+    for piece in path.split_inclusive(parts_words) {
+        let word = piece.strip_suffix(parts_words).unwrap_or(piece);
+        shown.push_str(if is_secret(word) { "…" } else { word });
+        shown.push_str(&piece[word.len()..]);
+    }
+    shown
 }
 
 #[cfg(test)]

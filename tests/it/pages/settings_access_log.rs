@@ -225,3 +225,28 @@ async fn what_callers_write_is_shown_as_text() {
     assert!(page.text.contains("&#60;script&#62;alert(1)"), "{}", page.text);
     assert!(!page.text.contains("<script"));
 }
+
+/// Every reason that an entry may have leads somewhere.
+#[tokio::test]
+async fn the_reason_of_a_refusal_is_explained() {
+    let server = TestServer::start().await;
+    let ada = server.user_on_plan("ada", "free").await;
+    let browser = server.browser_of(&ada).await;
+    let (_, admin) = server.key(ada.organization, "admin").await;
+    for path in ["/v1/nothing", "/v1/api-keys?limit=0"] {
+        server.get_as(&admin, path).await;
+    }
+    for _ in 0..9 {
+        server.send_json_as(&admin, "POST", "/v1/api-keys", &serde_json::json!({})).await;
+    }
+    server.write_access_log().await;
+
+    let page = browser.get(PATH).await;
+
+    let reasons: std::collections::BTreeSet<&str> =
+        page.text.split("href=\"/errors/").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(reasons.len(), 4, "{reasons:?}");
+    for reason in reasons {
+        assert_eq!(browser.get(&format!("/errors/{reason}")).await.status, 200, "{reason}");
+    }
+}

@@ -10,12 +10,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use crate::app::App;
+use crate::gate::access_log::HUNG_UP;
 use crate::organizations::access_log::Via;
 use crate::organizations::access_log::reading;
 use crate::organizations::access_log::reading::ReadEntry;
 use crate::pages::error::PageError;
 use crate::pages::page::Page;
-use crate::pages::parts::Link;
 use crate::pages::parts::Moment;
 use crate::pages::parts::Tag;
 use crate::pages::settings::ACCESS_LOG;
@@ -48,8 +48,7 @@ struct Row {
     status: Tag,
     method: String,
     path: String,
-    /// Why it was refused, and where that is explained.
-    reason: Option<Link>,
+    reason: Option<Reason>,
     who: String,
     /// To what the same credential did.
     only_who: Option<String>,
@@ -58,6 +57,13 @@ struct Row {
     address: String,
     agent: Option<String>,
     duration: String,
+}
+
+/// Why it was refused.
+struct Reason {
+    name: String,
+    /// Where that is explained.
+    url: Option<String>,
 }
 
 pub async fn list(
@@ -108,10 +114,18 @@ fn row(entry: ReadEntry, names: &Names, asked: &Asked) -> Row {
         only_who: asked.only(entry.credential),
         method: entry.method,
         path: if entry.path.is_empty() { "(not told)".to_owned() } else { entry.path },
-        reason: entry.reason.map(|code| Link::new(format!("/errors/{code}"), code)),
+        reason: entry.reason.map(reason),
         is_forwarded: entry.via == Via::ForwardAuth,
         address: entry.address.to_string(),
         agent: entry.user_agent.map(|agent| words::agent(&agent)),
         duration: words::milliseconds(entry.duration),
     }
+}
+
+fn reason(code: String) -> Reason {
+    // No answer of ours: nobody is there to read an explanation.
+    if code == HUNG_UP.1 {
+        return Reason { name: "hung up before the answer".to_owned(), url: None };
+    }
+    Reason { url: Some(format!("/errors/{code}")), name: code }
 }
