@@ -72,6 +72,8 @@ struct KeyRow {
     creator: Option<String>,
     last_use: Option<LastUse>,
     end: Option<End>,
+    /// From where alone it works, if it has an allowlist of its own.
+    networks: Option<String>,
     /// Until when the secret before the last rotation still works.
     overlap: Option<Moment>,
 }
@@ -147,7 +149,18 @@ fn row(key: ApiKey, prefix: &str, now: Timestamp) -> KeyRow {
             .last_used_at
             .map(|at| LastUse { when: words::moment(at, now), from: key.last_used_from.unwrap_or_default() }),
         end,
+        networks: networks(&key.ip_allowlist),
         overlap: overlap.map(|until| words::moment(until, now)),
+    }
+}
+
+/// A few by name, more by number.
+fn networks(list: &IpAllowlist) -> Option<String> {
+    let networks = list.to_texts();
+    match networks.len() {
+        0 => None,
+        1..=3 => Some(networks.join(", ")),
+        count => Some(format!("{count} networks")),
     }
 }
 

@@ -138,6 +138,7 @@ async fn revoking_is_asked_first_and_then_done_at_once() {
     let (server, _, browser) = start().await;
     let key = field_of(&create(&browser, &[]).await, "key").unwrap();
     assert_eq!(status_with(&server, &key).await, 200);
+    server.write_access_log().await;
     let page = link_to(&browser.get(KEYS).await, "/revoke");
 
     let asked = browser.get(&page).await;
