@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::json_body::JsonBody;
+use crate::api::profile::Plan;
 use crate::app::App;
 use crate::base::ids::OrganizationId;
 use crate::base::ids::UserId;
@@ -33,22 +34,11 @@ pub struct ShownOrganization {
     /// `company.id` of the session API.
     number: i64,
     name: String,
-    plan: ShownPlan,
+    plan: Plan,
     overrides: ShownOverrides,
     credits: ShownCredits,
     member_count: i64,
     created_at: DateTime<Utc>,
-}
-
-/// What is in force: with the organization's own limits in place of the plan's.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Plan)]
-pub struct ShownPlan {
-    name: String,
-    requests_per_hour: u32,
-    requests_per_minute: u32,
-    oauth_apps: bool,
-    ip_allowlist: bool,
 }
 
 /// Limits that the operator set for this organization; `null`: the plan's.
@@ -149,18 +139,11 @@ pub(super) fn is_owner() -> ApiError {
 
 async fn show(app: &App, organization: &Organization) -> Result<Json<ShownOrganization>, ApiError> {
     let mut db = app.db.acquire().await?;
-    let plan = &organization.plan;
     Ok(Json(ShownOrganization {
         id: organization.id,
         number: organization.number,
         name: organization.name.clone(),
-        plan: ShownPlan {
-            name: plan.name.clone(),
-            requests_per_hour: plan.requests_per_hour,
-            requests_per_minute: plan.requests_per_minute,
-            oauth_apps: plan.has_oauth_apps,
-            ip_allowlist: plan.has_ip_allowlist,
-        },
+        plan: Plan::from(&organization.plan),
         overrides: ShownOverrides {
             requests_per_hour: organization.own_limits.requests_per_hour,
             requests_per_minute: organization.own_limits.requests_per_minute,

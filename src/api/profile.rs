@@ -19,13 +19,16 @@ pub struct Profile {
     scopes: Scopes,
 }
 
+/// What is in force: with the organization's own limits in place of the plan's.
 #[derive(Serialize, ToSchema)]
-struct Plan {
+pub(super) struct Plan {
     name: String,
     requests_per_hour: u32,
     requests_per_minute: u32,
     /// Whether the organization may have OAuth apps.
     oauth_apps: bool,
+    /// Whether it may limit from where it is used.
+    ip_allowlist: bool,
 }
 
 impl From<&plan::Plan> for Plan {
@@ -35,6 +38,7 @@ impl From<&plan::Plan> for Plan {
             requests_per_hour: plan.requests_per_hour,
             requests_per_minute: plan.requests_per_minute,
             oauth_apps: plan.has_oauth_apps,
+            ip_allowlist: plan.has_ip_allowlist,
         }
     }
 }

@@ -25,6 +25,7 @@ async fn a_session_is_told_person_organization_and_plan() {
                 "requests_per_hour": 500,
                 "requests_per_minute": 50,
                 "oauth_apps": false,
+                "ip_allowlist": false,
             },
             "scopes": ["read", "write", "delete", "admin"],
         })
