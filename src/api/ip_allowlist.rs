@@ -43,7 +43,6 @@ pub struct Replace {
 /// The organization's IP allowlist
 #[utoipa::path(
     get, path = "/v1/organization/ip-allowlist",
-    tag = "ip_allowlist",
     responses((status = 200, description = "The list", body = Shown)),
 )]
 pub async fn get(MayAdmin(caller): MayAdmin) -> Json<Shown> {
@@ -57,7 +56,6 @@ pub async fn get(MayAdmin(caller): MayAdmin) -> Json<Shown> {
 /// can be turned off on any plan.
 #[utoipa::path(
     put, path = "/v1/organization/ip-allowlist",
-    tag = "ip_allowlist",
     request_body = Replace,
     responses(
         (status = 200, description = "The list as it is now", body = Shown),

@@ -12,7 +12,6 @@ use axum::routing::patch;
 use axum::routing::post;
 
 use crate::api;
-use crate::api::webhooks::deliveries;
 use crate::app::App;
 use crate::gate::caller;
 use crate::gate::error::ApiError;
@@ -165,9 +164,12 @@ fn webhooks_api() -> Router<App> {
             get(api::webhooks::get).patch(api::webhooks::update).delete(api::webhooks::delete),
         )
         .route("/webhooks/{id}/rotate", post(api::webhooks::rotate))
-        .route("/webhooks/{id}/test", post(deliveries::test))
-        .route("/webhooks/{id}/deliveries", get(deliveries::list))
-        .route("/webhooks/{id}/deliveries/{delivery_id}/redeliver", post(deliveries::redeliver))
+        .route("/webhooks/{id}/test", post(api::webhooks::deliveries::test))
+        .route("/webhooks/{id}/deliveries", get(api::webhooks::deliveries::list))
+        .route(
+            "/webhooks/{id}/deliveries/{delivery_id}/redeliver",
+            post(api::webhooks::deliveries::redeliver),
+        )
 }
 
 fn session_api(app: &App) -> Router<App> {

@@ -1,5 +1,6 @@
 //! The refusals that many calls share, as responses of the document.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use axum::http::StatusCode;
@@ -80,11 +81,12 @@ pub(super) fn component(face: Face, status: StatusCode) -> Option<String> {
     })
 }
 
-pub(super) fn add_to(components: &mut Components) {
+/// Those that some call refers to.
+pub(super) fn add_to(components: &mut Components, used: &BTreeSet<String>) {
     for face in [Face::Credentials, Face::Sessions] {
         components.schemas.insert(face.schema().to_owned(), schema(face));
         for (status, _, meaning) in SHARED {
-            let Some(name) = component(face, status) else { continue };
+            let Some(name) = component(face, status).filter(|name| used.contains(name)) else { continue };
             let mut response = Response::new(meaning);
             complete(&mut response, face, status);
             components.responses.insert(name, response.into());

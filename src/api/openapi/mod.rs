@@ -32,7 +32,6 @@ use crate::api::profile;
 use crate::api::session;
 use crate::api::verify;
 use crate::api::webhooks;
-use crate::api::webhooks::deliveries;
 use crate::app::App;
 use crate::app::links::Links;
 
@@ -83,9 +82,9 @@ const DESCRIPTION: &str = include_str!("description.md");
         webhooks::update,
         webhooks::delete,
         webhooks::rotate,
-        deliveries::test,
-        deliveries::list,
-        deliveries::redeliver,
+        webhooks::deliveries::test,
+        webhooks::deliveries::list,
+        webhooks::deliveries::redeliver,
         grants::list,
         grants::delete,
         session::register,
@@ -114,7 +113,7 @@ const HEADINGS: &[(&str, &str, &[&str])] = &[
     (
         "Webhooks",
         "Addresses that hear of what happens, what was sent to them, and what was answered",
-        &["webhooks", "webhook_deliveries"],
+        &["webhooks", "webhooks::deliveries"],
     ),
     ("Session", "People who sign in, for a front end of your own", &["session"]),
 ];

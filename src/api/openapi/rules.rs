@@ -1,5 +1,7 @@
 //! What holds for every call, said once for the document as it is done once in the server.
 
+use std::collections::BTreeSet;
+
 use axum::http::StatusCode;
 use utoipa::openapi::Components;
 use utoipa::openapi::HeaderBuilder;
@@ -27,7 +29,7 @@ use crate::api::openapi::errors;
 use crate::api::openapi::errors::Face;
 use crate::api::openapi::schemas;
 
-/// With their meaning; on every answer to a known credential (`gate::rate_limit`).
+/// With their meaning; on every answer to a known credential and, for sessions, to every address (`gate::rate_limit`).
 const RATE_HEADERS: [(&str, Type, &str); 5] = [
     ("X-RateLimit-Limit", Type::Integer, "Requests in the window that is nearest to its end."),
     ("X-RateLimit-Remaining", Type::Integer, "What is left of them."),
@@ -38,11 +40,12 @@ const RATE_HEADERS: [(&str, Type, &str); 5] = [
 const REQUEST_ID: &str = "X-Request-Id";
 
 pub(super) fn apply(document: &mut OpenApi) {
+    let mut used = BTreeSet::new();
     for (path, item) in &mut document.paths.paths {
         let has_id = path.contains('{');
         let face = if path.starts_with("/v1/") { Face::Credentials } else { Face::Sessions };
         for (is_post, operation) in operations(item) {
-            Call { face, has_id, is_post }.complete(operation);
+            Call { face, has_id, is_post }.complete(operation, &mut used);
         }
     }
     let tags = HEADINGS
@@ -51,7 +54,7 @@ pub(super) fn apply(document: &mut OpenApi) {
     document.tags = Some(tags.collect());
     schemas::tidy(document);
     let components = document.components.get_or_insert_default();
-    errors::add_to(components);
+    errors::add_to(components, &used);
     add_headers(components);
     add_security(components);
 }
@@ -71,15 +74,18 @@ struct Call {
 }
 
 impl Call {
-    fn complete(&self, operation: &mut Operation) {
+    /// Adds the shared refusals to `used`.
+    fn complete(&self, operation: &mut Operation, used: &mut BTreeSet<String>) {
         name(operation);
         if self.takes_idempotency_key() {
             operation.parameters.get_or_insert_default().push(idempotency_key().into());
         }
         for status in self.refusals(operation.request_body.is_some()) {
             let Some(component) = errors::component(self.face, status) else { continue };
-            let shared = RefOr::Ref(Ref::from_response_name(component));
-            operation.responses.responses.entry(status.as_str().to_owned()).or_insert(shared);
+            operation.responses.responses.entry(status.as_str().to_owned()).or_insert_with(|| {
+                used.insert(component.clone());
+                RefOr::Ref(Ref::from_response_name(component))
+            });
         }
         for (status, response) in &mut operation.responses.responses {
             let RefOr::T(response) = response else { continue };
@@ -133,7 +139,7 @@ impl Call {
 
 fn add_header_references(response: &mut Response, face: Face, status: StatusCode) {
     let rates = RATE_HEADERS.into_iter().map(|(name, ..)| name);
-    let is_counted = face == Face::Credentials && status != StatusCode::UNAUTHORIZED;
+    let is_counted = face == Face::Sessions || status != StatusCode::UNAUTHORIZED;
     for name in rates.filter(|_| is_counted).chain([REQUEST_ID]) {
         let reference = RefOr::Ref(Ref::new(format!("#/components/headers/{name}")));
         response.headers.insert(name.to_owned(), reference);

@@ -98,7 +98,6 @@ impl From<delivery::Delivery> for Delivery {
 /// What was sent to a webhook in the last 30 days, newest first
 #[utoipa::path(
     get, path = "/v1/webhooks/{id}/deliveries",
-    tag = "webhook_deliveries",
     params(("id" = WebhookEndpointId, Path), PageRequest),
     responses(
         (status = 200, description = "A page of deliveries", body = Page<Delivery>),
@@ -122,7 +121,6 @@ pub async fn list(
 /// Of the type `webhook.test`, to this webhook alone, whatever it wants to hear of, and only once.
 #[utoipa::path(
     post, path = "/v1/webhooks/{id}/test",
-    tag = "webhook_deliveries",
     params(("id" = WebhookEndpointId, Path)),
     responses(
         (status = 202, description = "The event is on its way", body = Delivery),
@@ -146,7 +144,6 @@ pub async fn test(
 /// Whatever became of it; what waits for its next attempt is sent now.
 #[utoipa::path(
     post, path = "/v1/webhooks/{id}/deliveries/{delivery_id}/redeliver",
-    tag = "webhook_deliveries",
     params(("id" = WebhookEndpointId, Path), ("delivery_id" = WebhookDeliveryId, Path)),
     responses(
         (status = 202, description = "The event is on its way", body = Delivery),

@@ -24,6 +24,7 @@ mod invitations;
 mod ip_allowlist;
 mod leaked_keys;
 mod members;
+mod openapi;
 mod organization;
 mod profile;
 mod verify;

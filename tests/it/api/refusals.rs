@@ -1,5 +1,7 @@
 //! Every operation of the credential API, and whom it refuses.
 
+use std::collections::BTreeSet;
+
 use countersign::base::ids::ApiKeyId;
 use countersign::base::ids::ClientId;
 use countersign::base::ids::ClientSecretId;
@@ -16,6 +18,7 @@ use crate::support::Answer;
 use crate::support::CALLBACK;
 use crate::support::TestServer;
 use crate::support::TestUser;
+use crate::support::document::Operation;
 
 /// Method and path; `{…}` is an id of an organization.
 const OPEN: [(&str, &str); 3] =
@@ -175,6 +178,22 @@ async fn send(server: &TestServer, credential: Option<&str>, method: &str, path:
         request = request.json(&body);
     }
     Answer::of(request).await
+}
+
+#[test]
+fn every_call_of_the_document_is_among_them() {
+    let without_names = |path: &str| {
+        let segments = path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
+        segments.collect::<Vec<_>>().join("/")
+    };
+    let documented = Operation::all().into_iter().filter(|operation| operation.path.starts_with("/v1/"));
+    let documented: BTreeSet<_> =
+        documented.map(|operation| (operation.method, without_names(&operation.path))).collect();
+
+    let here = OPEN.into_iter().chain(FOR_ADMINS).chain(FOR_PERSONS);
+    let here: BTreeSet<_> = here.map(|(method, path)| (method.to_owned(), without_names(path))).collect();
+
+    assert_eq!(here, documented);
 }
 
 #[tokio::test]

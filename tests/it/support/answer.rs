@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+use crate::support::document;
+
 pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
@@ -14,8 +16,17 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Must be as the OpenAPI document says, where it says anything.
     pub async fn of(request: reqwest::RequestBuilder) -> Self {
-        let response = request.send().await.unwrap();
+        let (client, request) = request.build_split();
+        let request = request.unwrap();
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let answer = Self::read(client.execute(request).await.unwrap()).await;
+        document::check(method.as_str(), &path, &answer);
+        answer
+    }
+
+    async fn read(response: reqwest::Response) -> Self {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let text = response.text().await.unwrap();

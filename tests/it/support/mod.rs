@@ -3,6 +3,7 @@
 mod answer;
 mod browser;
 mod database;
+pub mod document;
 mod oauth_client;
 mod people;
 mod program;
