@@ -40,12 +40,12 @@ const MAX_OVERLAP: TimeDelta = TimeDelta::days(30);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = ApiKeyCreate)]
+#[schema(as = ApiKeyCreate, example = json!({ "label": "Nightly export", "scopes": ["read"] }))]
 pub struct Create {
     /// Tells its owner what the key is for.
     #[schema(min_length = 1, max_length = 100)]
     label: String,
-    #[schema(value_type = Scopes)]
+    #[schema(min_items = 1, max_items = 64)]
     scopes: Vec<String>,
     /// In the future; without it the key never expires.
     #[serde(default)]
@@ -65,7 +65,7 @@ pub struct Update {
     #[schema(min_length = 1, max_length = 100)]
     label: Option<String>,
     #[serde(default)]
-    #[schema(value_type = Option<Scopes>)]
+    #[schema(min_items = 1, max_items = 64)]
     scopes: Option<Vec<String>>,
     /// `null` is never.
     #[serde(default)]

@@ -13,6 +13,12 @@ use crate::scopes::Scopes;
 /// What a request may say of a client. On creation what is absent has its default, on a change it stays.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "Dialer",
+    "type": "confidential",
+    "redirect_uris": ["https://app.example/callback"],
+    "scopes": ["read"],
+}))]
 pub struct ClientBody {
     /// What people read when they are asked.
     #[schema(min_length = 1, max_length = 100)]
@@ -29,7 +35,7 @@ pub struct ClientBody {
     #[schema(max_items = 50)]
     redirect_uris: Option<Vec<String>>,
     /// What it may ask for.
-    #[schema(value_type = Option<Scopes>)]
+    #[schema(min_items = 1, max_items = 64)]
     scopes: Option<Vec<String>>,
     /// What it gets when it asks for nothing; by default all but `admin`.
     #[schema(value_type = Option<Scopes>)]

@@ -167,7 +167,7 @@ fn idempotency_key() -> utoipa::openapi::path::Parameter {
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some("Any text that this request alone has: sent again with it, it is not done again."))
-        .schema(Some(key.pattern(Some("^[!-~]+$"))))
+        .schema(Some(key.pattern(Some(r"^[!-~]([\t -~]*[!-~])?$"))))
         .build()
 }
 
