@@ -310,6 +310,7 @@ fn admin() -> Router<App> {
             get(admin::organization::get_suspend).post(admin::organization::suspend),
         )
         .route("/admin/organizations/{id}/resume", post(admin::organization::resume))
+        .route("/admin/audit-log", get(admin::audit_log::get))
         .route("/admin/people", get(admin::people::get))
         .route(
             "/admin/people/{id}/superadmin",

@@ -1,6 +1,7 @@
 //! `/admin`: the whole server, for superadmins. For everybody else there is nothing here.
 
 pub mod apps;
+pub mod audit_log;
 pub mod keys;
 pub mod organization;
 pub mod organizations;
@@ -24,15 +25,17 @@ pub const ORGANIZATIONS: &str = "/admin/organizations";
 pub const PEOPLE: &str = "/admin/people";
 pub const APPS: &str = "/admin/apps";
 pub const KEYS: &str = "/admin/keys";
+pub const AUDIT_LOG: &str = "/admin/audit-log";
 
 /// On one page of a list.
 const LIMIT: i64 = 50;
 
-const SECTIONS: [Section; 5] = [
+const SECTIONS: [Section; 6] = [
     section("Organizations", ORGANIZATIONS, false),
     section("People", PEOPLE, false),
     section("Apps", APPS, false),
     section("Signing keys", KEYS, false),
+    section("Audit log", AUDIT_LOG, false),
     section("Your settings", "/settings", false),
 ];
 

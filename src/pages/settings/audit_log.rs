@@ -1,4 +1,5 @@
-//! `/settings/audit-log`: who changed what that matters to security.
+//! `/settings/audit-log`: who changed what that matters to security. The audit log of the whole server, at
+//! `/admin/audit-log`, is the same page.
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,7 @@ use crate::audit::log::Filter;
 use crate::base::clock;
 use crate::base::clock::Timestamp;
 use crate::base::ids::AuditEntryId;
+use crate::base::ids::OrganizationId;
 use crate::pages::error::PageError;
 use crate::pages::page::Page;
 use crate::pages::parts::Field;
@@ -25,6 +27,7 @@ use crate::pages::parts::Moment;
 use crate::pages::settings::AUDIT_LOG;
 use crate::pages::settings::Frame;
 use crate::pages::settings::visitor::Manager;
+use crate::pages::settings::visitor::Visitor;
 use crate::pages::words;
 
 const NOTHING: &str = "nothing";
@@ -35,6 +38,10 @@ const LIMIT: i64 = 50;
 #[template(path = "pages/settings/audit_log.html")]
 pub struct AuditLog {
     frame: Frame,
+    /// Of this page.
+    address: &'static str,
+    /// What the changes are changes of.
+    whose: String,
     form: FilterForm,
     entries: Vec<Row>,
     /// Address of the next page.
@@ -53,6 +60,7 @@ pub struct Asked {
     before: Option<AuditEntryId>,
 }
 
+#[derive(Default)]
 struct FilterForm {
     action: Field,
     actor: Field,
@@ -98,11 +106,12 @@ impl Asked {
         ]
     }
 
-    fn address(&self, changed: &str, value: &str) -> String {
+    /// Of the page at `address`, with one field of the filter changed.
+    fn address(&self, address: &str, (changed, value): (&str, &str)) -> String {
         let kept = self.fields().into_iter().filter(|(name, value)| *name != changed && !value.is_empty());
         let mut query = form_urlencoded::Serializer::new(String::new());
         let query = query.extend_pairs(kept).append_pair(changed, value).finish();
-        format!("{AUDIT_LOG}?{query}")
+        format!("{address}?{query}")
     }
 
     /// The filter, or none if a field has a problem.
@@ -155,35 +164,54 @@ pub async fn list(
     Manager(visitor): Manager,
     Query(asked): Query<Asked>,
 ) -> Result<Page<AuditLog>, PageError> {
-    let (filter, form) = asked.read();
     let frame = visitor.frame(AUDIT_LOG).await?;
-    let mut page = AuditLog { frame, form, entries: Vec::new(), older: None };
-    let Some(filter) = filter else {
-        return Ok(visitor.page(&app, page).status(StatusCode::BAD_REQUEST));
-    };
-    let organization = Some(visitor.organization().id);
-    let mut db = app.db.acquire().await?;
-    let mut found = log::list(&mut db, organization, &filter, (asked.before, LIMIT + 1)).await?;
-    drop(db);
-    if found.len() > usize::try_from(LIMIT).unwrap_or_default() {
-        found.pop();
-        page.older = found.last().map(|entry| asked.address("before", &entry.id.to_string()));
-    }
-    page.entries = found.into_iter().map(|entry| row(entry, &asked)).collect();
-    Ok(visitor.page(&app, page))
+    let organization = visitor.organization();
+    let page = AuditLog::empty(frame, AUDIT_LOG, organization.name.clone());
+    page.filled(&app, &visitor, Some(organization.id), &asked).await
 }
 
-fn row(entry: Entry, asked: &Asked) -> Row {
+impl AuditLog {
+    pub(in crate::pages) fn empty(frame: Frame, address: &'static str, whose: String) -> Self {
+        Self { frame, address, whose, form: FilterForm::default(), entries: Vec::new(), older: None }
+    }
+
+    /// With the entries that were asked for: an organization's, or those of the whole server.
+    pub(in crate::pages) async fn filled(
+        mut self,
+        app: &App,
+        visitor: &Visitor,
+        organization: Option<OrganizationId>,
+        asked: &Asked,
+    ) -> Result<Page<Self>, PageError> {
+        let (filter, form) = asked.read();
+        self.form = form;
+        let Some(filter) = filter else {
+            return Ok(visitor.page(app, self).status(StatusCode::BAD_REQUEST));
+        };
+        let mut db = app.db.acquire().await?;
+        let mut found = log::list(&mut db, organization, &filter, (asked.before, LIMIT + 1)).await?;
+        drop(db);
+        if found.len() > usize::try_from(LIMIT).unwrap_or_default() {
+            found.pop();
+            let last = found.last().map(|entry| entry.id.to_string());
+            self.older = last.map(|id| asked.address(self.address, ("before", &id)));
+        }
+        self.entries = found.into_iter().map(|entry| row(entry, self.address, asked)).collect();
+        Ok(visitor.page(app, self))
+    }
+}
+
+fn row(entry: Entry, address: &str, asked: &Asked) -> Row {
     let device = entry.user_agent.as_deref().map(words::agent);
-    let address = entry.address.map(|address| address.addr().to_string());
-    let origin: Vec<String> = [address, device].into_iter().flatten().collect();
+    let host = entry.address.map(|address| address.addr().to_string());
+    let origin: Vec<String> = [host, device].into_iter().flatten().collect();
     Row {
         when: words::instant(entry.created_at),
         what: words::action(&entry.action),
-        only_action: asked.address("action", &entry.action),
+        only_action: asked.address(address, ("action", &entry.action)),
         who: who(&entry),
-        only_actor: entry.actor_id.as_ref().map(|id| asked.address("actor", id)),
-        only_target: asked.address("target", &entry.target_id),
+        only_actor: entry.actor_id.as_ref().map(|id| asked.address(address, ("actor", id))),
+        only_target: asked.address(address, ("target", &entry.target_id)),
         changes: changes(entry.before.as_ref(), entry.after.as_ref()),
         origin: (!origin.is_empty()).then(|| origin.join(", ")),
         action: entry.action,
