@@ -1,9 +1,14 @@
 //! A person.
 
+use serde_json::json;
 use sqlx::PgConnection;
+use sqlx::PgTransaction;
 use uuid::Uuid;
 
 use crate::accounts::password::PasswordHash;
+use crate::audit::act::Act;
+use crate::audit::log;
+use crate::audit::log::Change;
 use crate::base::clock::Timestamp;
 use crate::base::db;
 use crate::base::ids::UserId;
@@ -131,12 +136,31 @@ pub async fn search(
     .await
 }
 
-/// Whether the person may manage the whole server.
-pub async fn set_superadmin(db: &mut PgConnection, id: UserId, is_superadmin: bool) -> sqlx::Result<()> {
-    sqlx::query!("update users set is_superadmin = $2 where id = $1", id as UserId, is_superadmin)
-        .execute(db)
-        .await?;
-    Ok(())
+/// Lets the person manage the whole server, or no longer. Nothing is recorded where nothing changes.
+pub async fn set_superadmin(
+    tx: &mut PgTransaction<'_>,
+    user: &User,
+    is_superadmin: bool,
+    act: &Act,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "update users set is_superadmin = $2 where id = $1 and is_superadmin <> $2",
+        user.id as UserId,
+        is_superadmin,
+    )
+    .execute(&mut **tx)
+    .await?;
+    if done.rows_affected() == 0 {
+        return Ok(());
+    }
+    let change = Change {
+        organization: None,
+        action: "user.superadmin_changed",
+        target: ("user", user.id.to_string()),
+        before: Some(json!({ "is_superadmin": !is_superadmin })),
+        after: Some(json!({ "is_superadmin": is_superadmin })),
+    };
+    log::record(tx, act, &change).await
 }
 
 /// The e-mail addresses of people.

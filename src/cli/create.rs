@@ -204,9 +204,10 @@ impl CreateUser {
             if member::find_role(&mut tx, organization.id, user.id).await?.is_some() {
                 bail!("this person belongs to the organization already");
             }
-            member::add(&mut tx, organization.id, user.id, role, &Act::of_operator(now)).await?;
+            let act = Act::of_operator(now);
+            member::add(&mut tx, organization.id, user.id, role, &act).await?;
             if self.superadmin {
-                user::set_superadmin(&mut tx, user.id, true).await?;
+                user::set_superadmin(&mut tx, &user, true, &act).await?;
             }
             tx.commit().await?;
             let shown = json!({

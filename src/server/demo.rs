@@ -96,7 +96,7 @@ async fn create(app: &App, secrets: &Secrets) -> anyhow::Result<()> {
     let organization = organization::create(&mut tx, ORGANIZATION, beginning, &act).await?;
     member::add(&mut tx, organization, user.id, Role::Owner, &act).await?;
     // So that a newcomer sees /admin, too.
-    user::set_superadmin(&mut tx, user.id, true).await?;
+    user::set_superadmin(&mut tx, &user, true, &act).await?;
 
     // The public one last, so that it stands first in lists: it works without a secret being typed.
     let confidential = client::create(&mut tx, organization, &registration(app, true), &act).await?;

@@ -11,8 +11,6 @@ use axum::response::Redirect;
 use crate::accounts::user;
 use crate::accounts::user::User;
 use crate::app::App;
-use crate::audit::log;
-use crate::audit::log::Change;
 use crate::base::ids::UserId;
 use crate::pages::admin;
 use crate::pages::admin::Asked;
@@ -112,15 +110,7 @@ pub async fn superadmin(
     let user = find(&app, &superadmin, &id).await?;
     let visitor = superadmin.0;
     let mut tx = app.db.begin().await?;
-    user::set_superadmin(&mut tx, user.id, !user.is_superadmin).await?;
-    let change = Change {
-        organization: None,
-        action: "user.superadmin_changed",
-        target: ("user", user.id.to_string()),
-        before: Some(serde_json::json!({ "is_superadmin": user.is_superadmin })),
-        after: Some(serde_json::json!({ "is_superadmin": !user.is_superadmin })),
-    };
-    log::record(&mut tx, &visitor.act, &change).await?;
+    user::set_superadmin(&mut tx, &user, !user.is_superadmin, &visitor.act).await?;
     tx.commit().await?;
     visitor.notify("Saved.").await?;
     Ok(Redirect::to(PEOPLE))

@@ -130,6 +130,21 @@ async fn a_person_can_join_an_organization() {
 }
 
 #[tokio::test]
+async fn the_audit_log_of_the_server_tells_of_a_superadmin_made_here() {
+    let beside = Beside::start().await;
+
+    let created = beside.create_user(&["--email", "root@example.com", "--superadmin"]).await.json();
+
+    let browser = beside.server.browser();
+    browser.sign_in("root@example.com", PASSWORD).await;
+    let page = browser.get("/admin/audit-log").await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    for told in ["user.superadmin_changed", "operator", created["id"].as_str().unwrap()] {
+        assert!(page.text.contains(told), "{told}: {}", page.text);
+    }
+}
+
+#[tokio::test]
 async fn a_key_works_at_once() {
     let beside = Beside::start().await;
 

@@ -10,12 +10,15 @@ use crate::support::TestServer;
 use crate::support::TestUser;
 use crate::support::form_of;
 
-const PAGES: [&str; 5] = ["/admin", "/admin/organizations", "/admin/people", "/admin/apps", "/admin/keys"];
+const PAGES: [&str; 6] =
+    ["/admin", "/admin/organizations", "/admin/people", "/admin/apps", "/admin/keys", "/admin/audit-log"];
 
 async fn superadmin(server: &TestServer) -> (TestUser, Browser) {
     let root = server.user("root").await;
-    let mut db = server.app.db.acquire().await.unwrap();
-    user::set_superadmin(&mut db, root.id.parse().unwrap(), true).await.unwrap();
+    let mut tx = server.app.db.begin().await.unwrap();
+    let user = user::find(&mut tx, root.id.parse().unwrap()).await.unwrap().unwrap();
+    user::set_superadmin(&mut tx, &user, true, &server.act()).await.unwrap();
+    tx.commit().await.unwrap();
     let browser = server.browser_of(&root).await;
     (root, browser)
 }
