@@ -33,6 +33,8 @@ pub struct Client {
     /// To within a few seconds.
     pub last_used_at: Option<Timestamp>,
     pub disabled_at: Option<Timestamp>,
+    /// Of its organization.
+    pub suspended_at: Option<Timestamp>,
 }
 
 /// A client together with what its secrets must match.
@@ -44,6 +46,11 @@ pub struct ClientWithSecrets {
 }
 
 impl Client {
+    /// Nobody's app works while its organization is suspended.
+    pub const fn works(&self) -> bool {
+        self.disabled_at.is_none() && self.suspended_at.is_none()
+    }
+
     pub fn has_grant_type(&self, name: &str) -> bool {
         self.registration.grant_types.iter().any(|grant_type| grant_type == name)
     }
@@ -64,63 +71,62 @@ impl ClientWithSecrets {
     }
 }
 
-struct Row {
-    id: ClientId,
-    organization_id: OrganizationId,
-    publisher: String,
-    name: String,
-    homepage_url: Option<String>,
-    logo_url: Option<String>,
-    is_confidential: bool,
-    is_reviewed: bool,
-    redirect_uris: Vec<String>,
-    scopes: Scopes,
-    default_scopes: Scopes,
-    required_scopes: Scopes,
-    grant_types: Vec<String>,
-    require_pkce: bool,
-    access_token_seconds: i32,
-    refresh_token_idle_seconds: i32,
-    refresh_token_max_seconds: i32,
-    retry_window_seconds: i32,
-    created_at: Timestamp,
-    last_used_at: Option<Timestamp>,
-    disabled_at: Option<Timestamp>,
-    secret_hashes: Vec<SecretHash>,
+/// One place knows which columns make a client; the caller says which rows, and which secrets if any.
+macro_rules! select_clients {
+    (secrets: $secret_hashes:tt, $which:tt $(, $argument:expr)* $(,)?) => {
+        sqlx::query!(
+            r#"
+            select c.id as "id: ClientId", c.organization_id as "organization_id: OrganizationId",
+                   o.name as publisher, c.name, c.homepage_url, c.logo_url, c.is_confidential, c.is_reviewed,
+                   c.redirect_uris, c.scopes as "scopes: Scopes", c.default_scopes as "default_scopes: Scopes",
+                   c.required_scopes as "required_scopes: Scopes", c.grant_types, c.require_pkce,
+                   c.access_token_seconds, c.refresh_token_idle_seconds, c.refresh_token_max_seconds,
+                   c.retry_window_seconds, c.created_at, c.last_used_at, c.disabled_at, o.suspended_at,
+            "# + $secret_hashes + r#" as "secret_hashes!: Vec<SecretHash>"
+              from clients c
+              join organizations o on o.id = c.organization_id
+            "# + $which
+            $(, $argument)*
+        )
+        .map(|row| ClientWithSecrets {
+            client: Client {
+                id: row.id,
+                organization_id: row.organization_id,
+                publisher: row.publisher,
+                is_reviewed: row.is_reviewed,
+                registration: Registration {
+                    name: row.name,
+                    homepage_url: row.homepage_url,
+                    logo_url: row.logo_url,
+                    is_confidential: row.is_confidential,
+                    redirect_uris: row.redirect_uris,
+                    scopes: row.scopes,
+                    default_scopes: row.default_scopes,
+                    required_scopes: row.required_scopes,
+                    grant_types: row.grant_types,
+                    require_pkce: row.require_pkce,
+                    lifetimes: Lifetimes {
+                        access_token: seconds(row.access_token_seconds),
+                        refresh_token_idle: seconds(row.refresh_token_idle_seconds),
+                        refresh_token_max: seconds(row.refresh_token_max_seconds),
+                        retry_window: seconds(row.retry_window_seconds),
+                    },
+                },
+                created_at: row.created_at,
+                last_used_at: row.last_used_at,
+                disabled_at: row.disabled_at,
+                suspended_at: row.suspended_at,
+            },
+            secret_hashes: row.secret_hashes,
+        })
+    };
+    ($($which_and_arguments:tt)*) => {
+        select_clients!(secrets: "'{}'::bytea[]", $($which_and_arguments)*).map(|found| found.client)
+    };
 }
 
-impl From<Row> for ClientWithSecrets {
-    fn from(row: Row) -> Self {
-        let seconds = |seconds: i32| TimeDelta::seconds(seconds.into());
-        let client = Client {
-            id: row.id,
-            organization_id: row.organization_id,
-            publisher: row.publisher,
-            is_reviewed: row.is_reviewed,
-            registration: Registration {
-                name: row.name,
-                homepage_url: row.homepage_url,
-                logo_url: row.logo_url,
-                is_confidential: row.is_confidential,
-                redirect_uris: row.redirect_uris,
-                scopes: row.scopes,
-                default_scopes: row.default_scopes,
-                required_scopes: row.required_scopes,
-                grant_types: row.grant_types,
-                require_pkce: row.require_pkce,
-                lifetimes: Lifetimes {
-                    access_token: seconds(row.access_token_seconds),
-                    refresh_token_idle: seconds(row.refresh_token_idle_seconds),
-                    refresh_token_max: seconds(row.refresh_token_max_seconds),
-                    retry_window: seconds(row.retry_window_seconds),
-                },
-            },
-            created_at: row.created_at,
-            last_used_at: row.last_used_at,
-            disabled_at: row.disabled_at,
-        };
-        Self { client, secret_hashes: row.secret_hashes }
-    }
+fn seconds(seconds: i32) -> TimeDelta {
+    TimeDelta::seconds(seconds.into())
 }
 
 /// The registration has been checked.
@@ -250,54 +256,21 @@ pub async fn find(
     id: ClientId,
     now: Timestamp,
 ) -> sqlx::Result<Option<ClientWithSecrets>> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"
-        select c.id as "id: ClientId", c.organization_id as "organization_id: OrganizationId",
-               o.name as publisher, c.name, c.homepage_url, c.logo_url, c.is_confidential, c.is_reviewed,
-               c.redirect_uris, c.scopes as "scopes: Scopes", c.default_scopes as "default_scopes: Scopes",
-               c.required_scopes as "required_scopes: Scopes", c.grant_types, c.require_pkce,
-               c.access_token_seconds, c.refresh_token_idle_seconds, c.refresh_token_max_seconds,
-               c.retry_window_seconds, c.created_at, c.last_used_at,
-               -- Nobody's app works while its organization is suspended.
-               least(c.disabled_at, o.suspended_at) as disabled_at,
-               array(select hash from client_secrets s
-                      where s.client_id = c.id and (s.expires_at is null or s.expires_at > $2)
-               ) as "secret_hashes!: Vec<SecretHash>"
-          from clients c
-          join organizations o on o.id = c.organization_id
-         where c.id = $1
-        "#,
+    let found = select_clients!(
+        secrets: "array(select hash from client_secrets s
+                         where s.client_id = c.id and (s.expires_at is null or s.expires_at > $2))",
+        "where c.id = $1",
         id as ClientId,
         now,
-    )
-    .fetch_optional(db)
-    .await?;
-    Ok(row.map(ClientWithSecrets::from))
+    );
+    found.fetch_optional(db).await
 }
 
 /// Those of an organization, the newest first.
 pub async fn list(db: &mut PgConnection, organization: OrganizationId) -> sqlx::Result<Vec<Client>> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"
-        select c.id as "id: ClientId", c.organization_id as "organization_id: OrganizationId",
-               o.name as publisher, c.name, c.homepage_url, c.logo_url, c.is_confidential, c.is_reviewed,
-               c.redirect_uris, c.scopes as "scopes: Scopes", c.default_scopes as "default_scopes: Scopes",
-               c.required_scopes as "required_scopes: Scopes", c.grant_types, c.require_pkce,
-               c.access_token_seconds, c.refresh_token_idle_seconds, c.refresh_token_max_seconds,
-               c.retry_window_seconds, c.created_at, c.last_used_at, c.disabled_at,
-               '{}'::bytea[] as "secret_hashes!: Vec<SecretHash>"
-          from clients c
-          join organizations o on o.id = c.organization_id
-         where c.organization_id = $1
-         order by c.id desc
-        "#,
-        organization as OrganizationId,
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows.into_iter().map(|row| ClientWithSecrets::from(row).client).collect())
+    let found =
+        select_clients!("where c.organization_id = $1 order by c.id desc", organization as OrganizationId);
+    found.fetch_all(db).await
 }
 
 /// Of all organizations those whose name or publisher holds `text`, or whose id it is; the newest first, at most
@@ -308,31 +281,17 @@ pub async fn search(
     (before, limit): (Option<ClientId>, i64),
 ) -> sqlx::Result<Vec<Client>> {
     let id: Option<ClientId> = text.parse().ok();
-    let rows = sqlx::query_as!(
-        Row,
-        r#"
-        select c.id as "id: ClientId", c.organization_id as "organization_id: OrganizationId",
-               o.name as publisher, c.name, c.homepage_url, c.logo_url, c.is_confidential, c.is_reviewed,
-               c.redirect_uris, c.scopes as "scopes: Scopes", c.default_scopes as "default_scopes: Scopes",
-               c.required_scopes as "required_scopes: Scopes", c.grant_types, c.require_pkce,
-               c.access_token_seconds, c.refresh_token_idle_seconds, c.refresh_token_max_seconds,
-               c.retry_window_seconds, c.created_at, c.last_used_at, c.disabled_at,
-               '{}'::bytea[] as "secret_hashes!: Vec<SecretHash>"
-          from clients c
-          join organizations o on o.id = c.organization_id
-         where (strpos(lower(c.name), lower($1)) > 0 or strpos(lower(o.name), lower($1)) > 0 or c.id = $2)
+    let found = select_clients!(
+        "where (strpos(lower(c.name), lower($1)) > 0 or strpos(lower(o.name), lower($1)) > 0 or c.id = $2)
            and ($3::uuid is null or c.id < $3)
          order by c.id desc
-         limit $4
-        "#,
+         limit $4",
         text,
         id as Option<ClientId>,
         before as Option<ClientId>,
         limit,
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows.into_iter().map(|row| ClientWithSecrets::from(row).client).collect())
+    );
+    found.fetch_all(db).await
 }
 
 /// With its secrets and grants; `false` if the organization has no such client.

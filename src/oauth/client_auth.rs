@@ -45,7 +45,7 @@ pub(super) async fn authenticate(
         Some(secret) => found.client.registration.is_confidential && found.is_proved_by(secret),
         None => !found.client.registration.is_confidential,
     };
-    if !is_proved || found.client.disabled_at.is_some() {
+    if !is_proved || !found.client.works() {
         return Err(refused());
     }
     if let Some(secret) = &claimed.secret {

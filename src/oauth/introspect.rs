@@ -200,7 +200,7 @@ async fn of_refresh_token(
     let lifetimes = &found.client.registration.lifetimes;
     let until = grant.presentable_until(lifetimes);
     let is_live = grant.revoked_at.is_none()
-        && found.client.disabled_at.is_none()
+        && found.client.works()
         && now < until
         && grant.judge(presented, lifetimes, now) != Verdict::Replay;
     if !is_live || !asker.may_see(grant.organization_id, Some(grant.client_id)) {

@@ -107,7 +107,7 @@ async fn find_client(app: &App, params: &Params, now: Timestamp) -> Result<Clien
     let id: ClientId = id.parse().map_err(|_| Stop::UnknownClient)?;
     let mut db = app.db.acquire().await.map_err(|error| Stop::Failed(error.into()))?;
     let found = client::find(&mut db, id, now).await.map_err(|error| Stop::Failed(error.into()))?;
-    found.map(|found| found.client).filter(|client| client.disabled_at.is_none()).ok_or(Stop::UnknownClient)
+    found.map(|found| found.client).filter(Client::works).ok_or(Stop::UnknownClient)
 }
 
 /// The URI, and whether the request named it.

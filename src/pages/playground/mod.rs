@@ -88,7 +88,7 @@ async fn clients(app: &App, visitor: &Visitor) -> Result<Vec<Client>, PageError>
         clients.extend(client::list(&mut db, organization.id).await?);
     }
     let uri = redirect_uri(app);
-    clients.retain(|client| client.disabled_at.is_none() && client.may_redirect_to(&uri));
+    clients.retain(|client| client.works() && client.may_redirect_to(&uri));
     clients.sort_by_key(|client| client.registration.is_confidential);
     Ok(clients)
 }

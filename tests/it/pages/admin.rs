@@ -170,6 +170,24 @@ async fn an_app_is_reviewed_until_it_changes_and_disabled_at_once() {
 }
 
 #[tokio::test]
+async fn an_app_that_is_disabled_while_its_organization_is_suspended_stays_so() {
+    let server = TestServer::start().await;
+    let (_, browser) = superadmin(&server).await;
+    let ada = server.user("ada").await;
+    let client = server.confidential_client(ada.organization).await;
+    let url = format!("/admin/organizations/{}", ada.organization);
+    browser.submit(&format!("{url}/suspend"), &format!("{url}/suspend"), &[]).await;
+    let csrf = browser.csrf("/admin/apps").await;
+
+    let disable = [("csrf", csrf.as_str()), ("change", "disable")];
+    browser.post(&format!("/admin/apps/{}", client.id), &disable).await;
+    browser.submit(&url, &format!("{url}/resume"), &[]).await;
+
+    let form = [("grant_type", "client_credentials")];
+    assert_eq!(client.post(&server, "/oauth/token", &form).await.status, 401);
+}
+
+#[tokio::test]
 async fn a_superadmin_makes_another_one_but_does_not_unmake_themselves() {
     let server = TestServer::start().await;
     let (root, browser) = superadmin(&server).await;
