@@ -3,7 +3,6 @@
 use serde_json::json;
 use sqlx::PgConnection;
 use sqlx::PgTransaction;
-use uuid::Uuid;
 
 use crate::accounts::password::PasswordHash;
 use crate::audit::act::Act;
@@ -165,9 +164,11 @@ pub async fn set_superadmin(
 
 /// The e-mail addresses of people.
 pub async fn emails(db: &mut PgConnection, users: &[UserId]) -> sqlx::Result<Vec<(UserId, String)>> {
-    let ids: Vec<Uuid> = users.iter().map(|id| Uuid::from_bytes(id.to_bytes())).collect();
-    let rows = sqlx::query!(r#"select id as "id: UserId", email from users where id = any($1)"#, &ids)
-        .fetch_all(db)
-        .await?;
+    let rows = sqlx::query!(
+        r#"select id as "id: UserId", email from users where id = any($1)"#,
+        users as &[UserId],
+    )
+    .fetch_all(db)
+    .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.email)).collect())
 }

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use sqlx::PgConnection;
 use sqlx::PgTransaction;
-use uuid::Uuid;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::ApiKeyId;
@@ -20,7 +19,7 @@ pub struct Use {
 
 /// Notes the last use of keys; one that is older than what is noted is left. At most one for each key.
 pub async fn note_uses(tx: &mut PgTransaction<'_>, uses: &[Use]) -> sqlx::Result<()> {
-    let keys: Vec<Uuid> = uses.iter().map(|one| Uuid::from_bytes(one.key.to_bytes())).collect();
+    let keys: Vec<ApiKeyId> = uses.iter().map(|one| one.key).collect();
     let moments: Vec<Timestamp> = uses.iter().map(|one| one.at).collect();
     let addresses: Vec<String> = uses.iter().map(|one| one.from.to_string()).collect();
     sqlx::query!(
@@ -31,7 +30,7 @@ pub async fn note_uses(tx: &mut PgTransaction<'_>, uses: &[Use]) -> sqlx::Result
          where k.id = used.id
            and (k.last_used_at is null or k.last_used_at < used.at)
         "#,
-        &keys,
+        &keys as &[ApiKeyId],
         &moments,
         &addresses,
     )
@@ -46,11 +45,10 @@ pub async fn labels(
     organization: OrganizationId,
     keys: &[ApiKeyId],
 ) -> sqlx::Result<Vec<(ApiKeyId, String)>> {
-    let ids: Vec<Uuid> = keys.iter().map(|id| Uuid::from_bytes(id.to_bytes())).collect();
     let rows = sqlx::query!(
         r#"select id as "id: ApiKeyId", label from api_keys where organization_id = $1 and id = any($2)"#,
         organization as OrganizationId,
-        &ids,
+        keys as &[ApiKeyId],
     )
     .fetch_all(db)
     .await?;

@@ -3,7 +3,6 @@
 
 use sqlx::PgConnection;
 use sqlx::PgTransaction;
-use uuid::Uuid;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::ClientId;
@@ -11,8 +10,7 @@ use crate::base::secret::SecretHash;
 
 /// Notes the last use of clients; one that is older than what is noted is left. At most one for each.
 pub async fn note_uses(tx: &mut PgTransaction<'_>, uses: &[(ClientId, Timestamp)]) -> sqlx::Result<()> {
-    let (ids, moments): (Vec<Uuid>, Vec<Timestamp>) =
-        uses.iter().map(|(id, at)| (Uuid::from_bytes(id.to_bytes()), *at)).unzip();
+    let (ids, moments): (Vec<ClientId>, Vec<Timestamp>) = uses.iter().copied().unzip();
     sqlx::query!(
         r#"
         update clients c
@@ -21,7 +19,7 @@ pub async fn note_uses(tx: &mut PgTransaction<'_>, uses: &[(ClientId, Timestamp)
          where c.id = used.id
            and (c.last_used_at is null or c.last_used_at < used.at)
         "#,
-        &ids,
+        &ids as &[ClientId],
         &moments,
     )
     .execute(&mut **tx)
@@ -39,7 +37,7 @@ pub struct SecretUse {
 
 /// Notes the last use of secrets; one that is older than what is noted is left.
 pub async fn note_secret_uses(tx: &mut PgTransaction<'_>, uses: &[SecretUse]) -> sqlx::Result<()> {
-    let clients: Vec<Uuid> = uses.iter().map(|one| Uuid::from_bytes(one.client.to_bytes())).collect();
+    let clients: Vec<ClientId> = uses.iter().map(|one| one.client).collect();
     let hashes: Vec<SecretHash> = uses.iter().map(|one| one.hash.clone()).collect();
     let moments: Vec<Timestamp> = uses.iter().map(|one| one.at).collect();
     sqlx::query!(
@@ -53,7 +51,7 @@ pub async fn note_secret_uses(tx: &mut PgTransaction<'_>, uses: &[SecretUse]) ->
            and s.hash = used.hash
            and (s.last_used_at is null or s.last_used_at < used.at)
         "#,
-        &clients,
+        &clients as &[ClientId],
         &hashes as &[SecretHash],
         &moments,
     )
@@ -64,9 +62,11 @@ pub async fn note_secret_uses(tx: &mut PgTransaction<'_>, uses: &[SecretUse]) ->
 
 /// The names of clients, whoever's they are: a name is there for everybody whom the client asks for access.
 pub async fn names(db: &mut PgConnection, clients: &[ClientId]) -> sqlx::Result<Vec<(ClientId, String)>> {
-    let ids: Vec<Uuid> = clients.iter().map(|id| Uuid::from_bytes(id.to_bytes())).collect();
-    let rows = sqlx::query!(r#"select id as "id: ClientId", name from clients where id = any($1)"#, &ids)
-        .fetch_all(db)
-        .await?;
+    let rows = sqlx::query!(
+        r#"select id as "id: ClientId", name from clients where id = any($1)"#,
+        clients as &[ClientId],
+    )
+    .fetch_all(db)
+    .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }

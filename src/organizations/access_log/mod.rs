@@ -111,13 +111,13 @@ pub async fn insert(
             on conflict do nothing
         returning id as "id: AccessEntryId"
         "#,
-        &columns.id,
+        &columns.id as &[AccessEntryId],
         &columns.at,
-        &columns.organization_id,
+        &columns.organization_id as &[OrganizationId],
         &columns.credential_kind as &[&str],
         &columns.credential_id,
-        &columns.client_id as &[Option<Uuid>],
-        &columns.user_id as &[Option<Uuid>],
+        &columns.client_id as &[Option<ClientId>],
+        &columns.user_id as &[Option<UserId>],
         &columns.via as &[&str],
         &columns.method as &[&str],
         &columns.path as &[&str],
@@ -134,13 +134,13 @@ pub async fn insert(
 /// Entries, turned by a quarter.
 #[derive(Default)]
 struct Columns<'a> {
-    id: Vec<Uuid>,
+    id: Vec<AccessEntryId>,
     at: Vec<Timestamp>,
-    organization_id: Vec<Uuid>,
+    organization_id: Vec<OrganizationId>,
     credential_kind: Vec<&'static str>,
     credential_id: Vec<Uuid>,
-    client_id: Vec<Option<Uuid>>,
-    user_id: Vec<Option<Uuid>>,
+    client_id: Vec<Option<ClientId>>,
+    user_id: Vec<Option<UserId>>,
     via: Vec<&'static str>,
     method: Vec<&'a str>,
     path: Vec<&'a str>,
@@ -155,13 +155,13 @@ impl<'a> Columns<'a> {
     fn of(entries: &[&'a AccessEntry]) -> Self {
         let mut columns = Self::default();
         for entry in entries {
-            columns.id.push(Uuid::from_bytes(entry.id.to_bytes()));
+            columns.id.push(entry.id);
             columns.at.push(entry.at);
-            columns.organization_id.push(Uuid::from_bytes(entry.organization.to_bytes()));
+            columns.organization_id.push(entry.organization);
             columns.credential_kind.push(entry.credential.kind());
             columns.credential_id.push(Uuid::from_bytes(entry.credential.to_bytes()));
-            columns.client_id.push(entry.client.map(|id| Uuid::from_bytes(id.to_bytes())));
-            columns.user_id.push(entry.user.map(|id| Uuid::from_bytes(id.to_bytes())));
+            columns.client_id.push(entry.client);
+            columns.user_id.push(entry.user);
             columns.via.push(entry.via.name());
             columns.method.push(&entry.method);
             columns.path.push(&entry.path);
