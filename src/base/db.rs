@@ -52,6 +52,31 @@ pub fn violates(error: &sqlx::Error, constraint: &str) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.constraint() == Some(constraint))
 }
 
+/// Notes the last use of rows of a table, each with its id; one that is older than what is noted is left. At most one
+/// for each row.
+macro_rules! note_last_uses {
+    ($tx:expr, $table:tt, $uses:expr) => {{
+        let (ids, moments): (Vec<_>, Vec<_>) = $uses.iter().copied().unzip();
+        sqlx::query!(
+            r#"
+            update "#
+                + $table
+                + r#" known
+               set last_used_at = used.at
+              from unnest($1::uuid[], $2::timestamptz[]) used (id, at)
+             where known.id = used.id
+               and (known.last_used_at is null or known.last_used_at < used.at)
+            "#,
+            &ids as &[_],
+            &moments,
+        )
+        .execute(&mut **$tx)
+        .await
+        .map(drop)
+    }};
+}
+pub(crate) use note_last_uses;
+
 /// Whether the schema is the one that this binary was built with.
 pub async fn is_migrated(db: &mut PgConnection) -> sqlx::Result<bool> {
     // Checked while running: without migrations there is no such table to check against.

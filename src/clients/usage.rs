@@ -5,26 +5,13 @@ use sqlx::PgConnection;
 use sqlx::PgTransaction;
 
 use crate::base::clock::Timestamp;
+use crate::base::db::note_last_uses;
 use crate::base::ids::ClientId;
 use crate::base::secret::SecretHash;
 
 /// Notes the last use of clients; one that is older than what is noted is left. At most one for each.
 pub async fn note_uses(tx: &mut PgTransaction<'_>, uses: &[(ClientId, Timestamp)]) -> sqlx::Result<()> {
-    let (ids, moments): (Vec<ClientId>, Vec<Timestamp>) = uses.iter().copied().unzip();
-    sqlx::query!(
-        r#"
-        update clients c
-           set last_used_at = used.at
-          from unnest($1::uuid[], $2::timestamptz[]) used (id, at)
-         where c.id = used.id
-           and (c.last_used_at is null or c.last_used_at < used.at)
-        "#,
-        &ids as &[ClientId],
-        &moments,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    note_last_uses!(tx, "clients", uses)
 }
 
 /// A use of a secret, known by its hash.
