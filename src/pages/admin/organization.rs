@@ -6,6 +6,7 @@ use askama::Template;
 use axum::extract::Path;
 use axum::extract::State;
 use axum::response::Redirect;
+use sqlx::PgTransaction;
 
 use crate::app::App;
 use crate::base::ids::OrganizationId;
@@ -28,6 +29,7 @@ use crate::pages::parts::Link;
 use crate::pages::parts::Moment;
 use crate::pages::settings::Frame;
 use crate::pages::settings::confirm::Confirm;
+use crate::pages::settings::visitor::Visitor;
 use crate::pages::words;
 
 #[derive(Template)]
@@ -105,9 +107,7 @@ pub async fn change_plan(
     }
     amendment::change_plan(&mut tx, organization.id, plan, &visitor.act).await?;
     amendment::set_own_limits(&mut tx, organization.id, limits, &visitor.act).await?;
-    tx.commit().await?;
-    visitor.notify("The plan and the limits are saved.").await?;
-    Ok(Redirect::to(&format!("{ORGANIZATIONS}/{id}")))
+    done(tx, &visitor, &id, "The plan and the limits are saved.").await
 }
 
 /// Empty: the plan's.
@@ -139,7 +139,6 @@ pub async fn move_credits(
     } else {
         credits::debit(&mut tx, organization.id, -cents, reason, &visitor.act).await?
     };
-    tx.commit().await?;
     let words = match moved {
         Moved::Yes(entry) => format!("The balance is {}.", words::money(entry.balance_cents)),
         Moved::No { balance_cents } => {
@@ -147,8 +146,7 @@ pub async fn move_credits(
         }
         Moved::NoSuchOrganization => return Err(gone()),
     };
-    visitor.notify(words).await?;
-    Ok(Redirect::to(&format!("{ORGANIZATIONS}/{id}")))
+    done(tx, &visitor, &id, words).await
 }
 
 pub async fn set_operator(
@@ -161,9 +159,7 @@ pub async fn set_operator(
     let is_operator = posted.one("is_operator")? == "true";
     let mut tx = app.db.begin().await?;
     amendment::set_operator(&mut tx, organization.id, is_operator, &visitor.act).await?;
-    tx.commit().await?;
-    visitor.notify("Saved.").await?;
-    Ok(Redirect::to(&format!("{ORGANIZATIONS}/{id}")))
+    done(tx, &visitor, &id, "Saved.").await
 }
 
 pub async fn get_suspend(
@@ -196,9 +192,7 @@ pub async fn suspend(
     let organization = find(&app, &id).await?;
     let mut tx = app.db.begin().await?;
     amendment::suspend(&mut tx, organization.id, &visitor.act).await?;
-    tx.commit().await?;
-    visitor.notify(format!("{} is suspended.", organization.name)).await?;
-    Ok(Redirect::to(&format!("{ORGANIZATIONS}/{id}")))
+    done(tx, &visitor, &id, format!("{} is suspended.", organization.name)).await
 }
 
 pub async fn resume(
@@ -210,8 +204,18 @@ pub async fn resume(
     let organization = find(&app, &id).await?;
     let mut tx = app.db.begin().await?;
     amendment::resume(&mut tx, organization.id, &visitor.act).await?;
+    done(tx, &visitor, &id, format!("{} can be used again.", organization.name)).await
+}
+
+/// Back to the organization's page, which says in `words` what has come of it.
+async fn done(
+    tx: PgTransaction<'_>,
+    visitor: &Visitor,
+    id: &str,
+    words: impl Into<String>,
+) -> Result<Redirect, PageError> {
     tx.commit().await?;
-    visitor.notify(format!("{} can be used again.", organization.name)).await?;
+    visitor.notify(words).await?;
     Ok(Redirect::to(&format!("{ORGANIZATIONS}/{id}")))
 }
 
