@@ -10,6 +10,7 @@ pub mod error;
 pub mod form;
 pub mod headers;
 pub mod page;
+pub mod paging;
 pub mod parts;
 pub mod words;
 

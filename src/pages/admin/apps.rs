@@ -12,7 +12,6 @@ use crate::app::App;
 use crate::base::ids::ClientId;
 use crate::clients::client;
 use crate::clients::client::Client;
-use crate::pages::admin;
 use crate::pages::admin::APPS;
 use crate::pages::admin::Asked;
 use crate::pages::admin::LIMIT;
@@ -20,6 +19,7 @@ use crate::pages::admin::Superadmin;
 use crate::pages::error::PageError;
 use crate::pages::form::Form;
 use crate::pages::page::Page;
+use crate::pages::paging;
 use crate::pages::parts::Moment;
 use crate::pages::settings::Frame;
 use crate::pages::words;
@@ -54,7 +54,7 @@ pub async fn get(
     let mut db = app.db.acquire().await?;
     let mut found = client::search(&mut db, asked.text(), (before, LIMIT + 1)).await?;
     drop(db);
-    let older = admin::cut(&mut found).map(|last| asked.older(APPS, &last.id.to_string()));
+    let older = paging::cut(&mut found, LIMIT).map(|last| asked.older(APPS, &last.id.to_string()));
     let now = app.clock.now();
     let row = |client: Client| Row {
         id: client.id.to_string(),

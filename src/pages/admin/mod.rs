@@ -83,17 +83,6 @@ impl Asked {
     }
 }
 
-/// Takes the row off that was asked for only to know whether there are more; the last one that stays then leads to
-/// the next page.
-fn cut<T>(rows: &mut Vec<T>) -> Option<&T> {
-    let size = usize::try_from(LIMIT).unwrap_or_default();
-    if rows.len() <= size {
-        return None;
-    }
-    rows.truncate(size);
-    rows.last()
-}
-
 pub async fn get(_superadmin: Superadmin) -> Redirect {
     Redirect::to(ORGANIZATIONS)
 }

@@ -8,13 +8,13 @@ use crate::app::App;
 use crate::base::clock::Timestamp;
 use crate::organizations::organization;
 use crate::organizations::organization::Organization;
-use crate::pages::admin;
 use crate::pages::admin::Asked;
 use crate::pages::admin::LIMIT;
 use crate::pages::admin::ORGANIZATIONS;
 use crate::pages::admin::Superadmin;
 use crate::pages::error::PageError;
 use crate::pages::page::Page;
+use crate::pages::paging;
 use crate::pages::parts::Moment;
 use crate::pages::settings::Frame;
 use crate::pages::words;
@@ -63,7 +63,8 @@ pub async fn get(
     let mut db = app.db.acquire().await?;
     let mut found = organization::search(&mut db, asked.text(), (before, LIMIT + 1)).await?;
     drop(db);
-    let older = admin::cut(&mut found).map(|last| asked.older(ORGANIZATIONS, &last.number.to_string()));
+    let older =
+        paging::cut(&mut found, LIMIT).map(|last| asked.older(ORGANIZATIONS, &last.number.to_string()));
     let now = app.clock.now();
     let page = Organizations {
         frame: superadmin.frame(ORGANIZATIONS).await?,

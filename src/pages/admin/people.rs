@@ -12,7 +12,6 @@ use crate::accounts::user;
 use crate::accounts::user::User;
 use crate::app::App;
 use crate::base::ids::UserId;
-use crate::pages::admin;
 use crate::pages::admin::Asked;
 use crate::pages::admin::LIMIT;
 use crate::pages::admin::PEOPLE;
@@ -20,6 +19,7 @@ use crate::pages::admin::Superadmin;
 use crate::pages::error::PageError;
 use crate::pages::form::Form;
 use crate::pages::page::Page;
+use crate::pages::paging;
 use crate::pages::parts::Link;
 use crate::pages::parts::Moment;
 use crate::pages::settings::Frame;
@@ -53,7 +53,7 @@ pub async fn get(
     let mut db = app.db.acquire().await?;
     let mut found = user::search(&mut db, asked.text(), (before, LIMIT + 1)).await?;
     drop(db);
-    let older = admin::cut(&mut found).map(|last| asked.older(PEOPLE, &last.id.to_string()));
+    let older = paging::cut(&mut found, LIMIT).map(|last| asked.older(PEOPLE, &last.id.to_string()));
     let (now, oneself) = (app.clock.now(), superadmin.0.user().id);
     let row = |user: User| Row {
         id: user.id.to_string(),

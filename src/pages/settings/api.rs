@@ -26,6 +26,7 @@ use crate::organizations::ip_allowlist::IpAllowlist;
 use crate::pages::error::PageError;
 use crate::pages::form::Form;
 use crate::pages::page::Page;
+use crate::pages::paging;
 use crate::pages::parts::Choice;
 use crate::pages::parts::End;
 use crate::pages::parts::Field;
@@ -119,11 +120,7 @@ async fn page(
     let mut db = app.db.acquire().await?;
     let mut found = key::list(&mut db, visitor.organization().id, before, LIMIT + 1).await?;
     drop(db);
-    let has_more = found.len() > usize::try_from(LIMIT).unwrap_or_default();
-    if has_more {
-        found.pop();
-    }
-    let older = found.last().filter(|_| has_more).map(|key| format!("{API_KEYS}?before={}", key.id));
+    let older = paging::cut(&mut found, LIMIT).map(|key| format!("{API_KEYS}?before={}", key.id));
     let keys = found.into_iter().map(|key| row(key, &app.config.api_key_prefix, now)).collect();
     let frame = visitor.frame(API_KEYS).await?;
     Ok(visitor.page(app, ApiKeys { frame, keys, older, form }))

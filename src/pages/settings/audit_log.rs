@@ -22,6 +22,7 @@ use crate::base::ids::AuditEntryId;
 use crate::base::ids::OrganizationId;
 use crate::pages::error::PageError;
 use crate::pages::page::Page;
+use crate::pages::paging;
 use crate::pages::parts::Field;
 use crate::pages::parts::Moment;
 use crate::pages::settings::AUDIT_LOG;
@@ -191,11 +192,8 @@ impl AuditLog {
         let mut db = app.db.acquire().await?;
         let mut found = log::list(&mut db, organization, &filter, (asked.before, LIMIT + 1)).await?;
         drop(db);
-        if found.len() > usize::try_from(LIMIT).unwrap_or_default() {
-            found.pop();
-            let last = found.last().map(|entry| entry.id.to_string());
-            self.older = last.map(|id| asked.address(self.address, ("before", &id)));
-        }
+        self.older = paging::cut(&mut found, LIMIT)
+            .map(|entry| asked.address(self.address, ("before", &entry.id.to_string())));
         self.entries = found.into_iter().map(|entry| row(entry, self.address, asked)).collect();
         Ok(visitor.page(app, self))
     }

@@ -16,6 +16,7 @@ use crate::organizations::access_log::reading;
 use crate::organizations::access_log::reading::ReadEntry;
 use crate::pages::error::PageError;
 use crate::pages::page::Page;
+use crate::pages::paging;
 use crate::pages::parts::Moment;
 use crate::pages::parts::Tag;
 use crate::pages::settings::ACCESS_LOG;
@@ -87,10 +88,7 @@ pub async fn list(
     };
     let mut db = app.db.acquire().await?;
     let mut found = reading::list(&mut db, organization, &filter, (asked.before, LIMIT + 1)).await?;
-    if found.len() > usize::try_from(LIMIT).unwrap_or_default() {
-        found.pop();
-        page.older = found.last().map(|entry| asked.older(entry.id));
-    }
+    page.older = paging::cut(&mut found, LIMIT).map(|entry| asked.older(entry.id));
     // The chart is of everything that the filter lets through: an older page shows no other.
     if asked.before.is_none() {
         page.chart =

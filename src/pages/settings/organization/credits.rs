@@ -14,6 +14,7 @@ use crate::organizations::credits;
 use crate::organizations::credits::CreditEntry;
 use crate::pages::error::PageError;
 use crate::pages::page::Page;
+use crate::pages::paging;
 use crate::pages::parts::Moment;
 use crate::pages::settings::Frame;
 use crate::pages::settings::ORGANIZATION;
@@ -58,15 +59,11 @@ pub async fn get(
     let mut db = app.db.acquire().await?;
     let mut found = credits::list(&mut db, visitor.organization().id, asked.before, LIMIT + 1).await?;
     drop(db);
-    let has_more = found.len() > usize::try_from(LIMIT).unwrap_or_default();
-    if has_more {
-        found.pop();
-    }
-    let last = found.last().filter(|_| has_more);
     let ledger = Ledger {
         frame: visitor.frame(ORGANIZATION).await?,
         balance: words::cents(visitor.organization().credits_cents),
-        older: last.map(|entry| format!("{ORGANIZATION}/credits?before={}", entry.id)),
+        older: paging::cut(&mut found, LIMIT)
+            .map(|entry| format!("{ORGANIZATION}/credits?before={}", entry.id)),
         entries: found.into_iter().map(|entry| row(entry, now)).collect(),
     };
     Ok(visitor.page(&app, ledger))

@@ -16,6 +16,7 @@ use crate::organizations::member::Transferred;
 use crate::pages::error::PageError;
 use crate::pages::form::Form;
 use crate::pages::page::Page;
+use crate::pages::paging;
 use crate::pages::parts::Link;
 use crate::pages::parts::Moment;
 use crate::pages::parts::Tag;
@@ -52,11 +53,7 @@ pub(super) async fn rows(
     after: Option<UserId>,
 ) -> sqlx::Result<(Vec<MemberRow>, Option<String>)> {
     let mut found = member::list(db, visitor.organization().id, after, LIMIT + 1).await?;
-    let has_more = found.len() > usize::try_from(LIMIT).unwrap_or_default();
-    if has_more {
-        found.pop();
-    }
-    let last = found.last().filter(|_| has_more);
+    let last = paging::cut(&mut found, LIMIT);
     let more = last.map(|last| format!("{ORGANIZATION}?members_after={}#members", last.user_id));
     Ok((found.into_iter().map(|member| row(member, visitor)).collect(), more))
 }

@@ -21,6 +21,7 @@ use crate::organizations::webhook;
 use crate::pages::error::PageError;
 use crate::pages::form::Form;
 use crate::pages::page::Page;
+use crate::pages::paging;
 use crate::pages::parts::Moment;
 use crate::pages::parts::Tag;
 use crate::pages::settings::Frame;
@@ -106,12 +107,8 @@ async fn page(
     let mut db = app.db.acquire().await?;
     let mut found = delivery::list(&mut db, endpoint.id, before, LIMIT + 1).await?;
     drop(db);
-    let has_more = found.len() > usize::try_from(LIMIT).unwrap_or_default();
-    if has_more {
-        found.pop();
-    }
-    let last = found.last().filter(|_| has_more);
-    let older = last.map(|delivery| format!("{WEBHOOKS}/{}?before={}", endpoint.id, delivery.id));
+    let older = paging::cut(&mut found, LIMIT)
+        .map(|delivery| format!("{WEBHOOKS}/{}?before={}", endpoint.id, delivery.id));
     let overlap = endpoint.previous_until.filter(|until| *until > now);
     let moment = |at| words::moment(at, now);
     let page = WebhookPage {
