@@ -10,7 +10,6 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
-use chrono::TimeDelta;
 use serde::Deserialize;
 
 use crate::api_keys::key;
@@ -38,6 +37,7 @@ use crate::pages::settings::API_KEYS;
 use crate::pages::settings::Frame;
 use crate::pages::settings::confirm::Confirm;
 use crate::pages::settings::credential;
+use crate::pages::settings::overlap;
 use crate::pages::settings::secret::Shown;
 use crate::pages::settings::secret::ShownOnce;
 use crate::pages::settings::visitor::Manager;
@@ -259,27 +259,16 @@ pub struct RotateKey {
     overlaps: Vec<Choice>,
 }
 
-const OVERLAPS: [(i64, &str, &str); 4] = [
-    (0, "Now", "Every program that has the old secret is refused from its next request on."),
-    (3600, "In 1 hour", ""),
-    (86_400, "In 24 hours", ""),
-    (604_800, "In 7 days", ""),
-];
-
 pub async fn get_rotate(
     State(app): State<App>,
     Manager(visitor): Manager,
     Path(id): Path<String>,
 ) -> Result<Page<RotateKey>, PageError> {
     let key = find_live(&app, &visitor, &id).await?;
-    let choice = |(seconds, label, hint): (i64, &str, &'static str)| Choice {
-        value: seconds.to_string(),
-        label: label.to_owned(),
-        hint,
-        is_checked: seconds == 0,
-    };
+    let overlaps =
+        overlap::choices("Every program that has the old secret is refused from its next request on.");
     let frame = visitor.frame(API_KEYS).await?;
-    Ok(visitor.page(&app, RotateKey { frame, id, label: key.label, overlaps: OVERLAPS.map(choice).into() }))
+    Ok(visitor.page(&app, RotateKey { frame, id, label: key.label, overlaps }))
 }
 
 pub async fn rotate(
@@ -288,20 +277,17 @@ pub async fn rotate(
     Path(id): Path<String>,
     posted: Form,
 ) -> Result<Page<ShownOnce>, PageError> {
-    let chosen = posted.one("overlap_seconds")?;
-    let overlap = OVERLAPS.iter().find(|(seconds, ..)| seconds.to_string() == chosen);
-    let (seconds, when, _) =
-        overlap.ok_or_else(|| PageError::bad_request("Choose when the old secret ends."))?;
+    let overlap = overlap::read(&posted)?;
     let key = find_live(&app, &visitor, &id).await?;
     let mut tx = app.db.begin().await?;
     let whose = (visitor.organization().id, key.id);
     let prefix = &app.config.api_key_prefix;
-    let secret = key::rotate(&mut tx, whose, TimeDelta::seconds(*seconds), prefix, &visitor.act).await?;
+    let secret = key::rotate(&mut tx, whose, overlap.length, prefix, &visitor.act).await?;
     tx.commit().await?;
     let secret = secret.ok_or_else(PageError::not_found)?;
-    let sentence = match seconds {
-        0 => "The old secret has ended.".to_owned(),
-        _ => format!("The old secret ends {}. Until then both work.", when.to_lowercase()),
+    let sentence = match overlap.end {
+        None => "The old secret has ended.".to_owned(),
+        Some(end) => format!("The old secret ends {end}. Until then both work."),
     };
     shown(&app, &visitor, format!("The key “{}” has a new secret", key.label), sentence, &secret).await
 }

@@ -9,6 +9,7 @@ pub mod confirm;
 pub mod credential;
 pub mod developer;
 pub mod organization;
+pub mod overlap;
 pub mod secret;
 pub mod security;
 pub mod visitor;

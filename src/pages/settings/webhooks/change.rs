@@ -4,7 +4,6 @@ use askama::Template;
 use axum::extract::Path;
 use axum::extract::State;
 use axum::response::Redirect;
-use chrono::TimeDelta;
 
 use crate::app::App;
 use crate::organizations::webhook;
@@ -16,6 +15,7 @@ use crate::pages::parts::Link;
 use crate::pages::settings::Frame;
 use crate::pages::settings::WEBHOOKS;
 use crate::pages::settings::confirm::Confirm;
+use crate::pages::settings::overlap;
 use crate::pages::settings::secret::ShownOnce;
 use crate::pages::settings::visitor::Manager;
 use crate::pages::settings::webhooks;
@@ -32,31 +32,18 @@ pub struct RotateWebhook {
     overlaps: Vec<Choice>,
 }
 
-const OVERLAPS: [(i64, &str, &str); 4] = [
-    (0, "Now", "From the next event on only the new secret signs."),
-    (3600, "In 1 hour", ""),
-    (86_400, "In 24 hours", ""),
-    (604_800, "In 7 days", ""),
-];
-
 pub async fn get_rotate(
     State(app): State<App>,
     Manager(visitor): Manager,
     Path(id): Path<String>,
 ) -> Result<Page<RotateWebhook>, PageError> {
     let endpoint = detail::find(&app, &visitor, &id).await?;
-    let choice = |(seconds, label, hint): (i64, &str, &'static str)| Choice {
-        value: seconds.to_string(),
-        label: label.to_owned(),
-        hint,
-        is_checked: seconds == 0,
-    };
     let page = RotateWebhook {
         frame: visitor.frame(WEBHOOKS).await?,
         id,
         name: webhooks::row(&endpoint, visitor.act.at).name,
         signature_header: webhooks::signature_header(&app),
-        overlaps: OVERLAPS.map(choice).into(),
+        overlaps: overlap::choices("From the next event on only the new secret signs."),
     };
     Ok(visitor.page(&app, page))
 }
@@ -67,20 +54,16 @@ pub async fn rotate(
     Path(id): Path<String>,
     posted: Form,
 ) -> Result<Page<ShownOnce>, PageError> {
-    let chosen = posted.one("overlap_seconds")?;
-    let overlap = OVERLAPS.iter().find(|(seconds, ..)| seconds.to_string() == chosen);
-    let (seconds, when, _) =
-        overlap.ok_or_else(|| PageError::bad_request("Choose when the old secret ends."))?;
+    let overlap = overlap::read(&posted)?;
     let endpoint = detail::find(&app, &visitor, &id).await?;
     let whose = (visitor.organization().id, endpoint.id);
     let mut tx = app.db.begin().await?;
-    let overlap = TimeDelta::seconds(*seconds);
-    let secret = webhook::rotate(&mut tx, whose, overlap, &app.secret, &visitor.act).await?;
+    let secret = webhook::rotate(&mut tx, whose, overlap.length, &app.secret, &visitor.act).await?;
     let secret = secret.ok_or_else(PageError::not_found)?;
     tx.commit().await?;
-    let sentence = match seconds {
-        0 => "The old secret signs nothing more.".to_owned(),
-        _ => format!("The old secret ends {}. Until then both sign.", when.to_lowercase()),
+    let sentence = match overlap.end {
+        None => "The old secret signs nothing more.".to_owned(),
+        Some(end) => format!("The old secret ends {end}. Until then both sign."),
     };
     let back = Link::new(format!("{WEBHOOKS}/{id}"), "The webhook");
     webhooks::shown(&app, &visitor, ("The webhook has a new secret", sentence), &secret, back).await
