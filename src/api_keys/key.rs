@@ -135,23 +135,32 @@ pub async fn insert(
     Ok(Some(id))
 }
 
+/// One place knows which columns make a key; the caller says which rows.
+macro_rules! select_keys {
+    ($which:tt $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            ApiKey,
+            r#"
+            select k.id as "id: ApiKeyId", k.public_id, k.label, k.scopes as "scopes: Scopes",
+                   k.created_by as "created_by: UserId", u.email as "created_by_email?", k.created_at, k.expires_at,
+                   k.ip_allowlist as "ip_allowlist: Vec<IpNet>", k.previous_until, k.last_used_at,
+                   k.last_used_from, k.revoked_at
+              from api_keys k
+              left join users u on u.id = k.created_by
+            "# + $which
+            $(, $argument)*
+        )
+    };
+}
+
 /// `None` if the organization has no such key.
 pub async fn find(
     db: &mut PgConnection,
     organization: OrganizationId,
     id: ApiKeyId,
 ) -> sqlx::Result<Option<ApiKey>> {
-    sqlx::query_as!(
-        ApiKey,
-        r#"
-        select k.id as "id: ApiKeyId", k.public_id, k.label, k.scopes as "scopes: Scopes",
-               k.created_by as "created_by: UserId", u.email as "created_by_email?", k.created_at, k.expires_at,
-               k.ip_allowlist as "ip_allowlist: Vec<IpNet>", k.previous_until, k.last_used_at, k.last_used_from, k.revoked_at
-          from api_keys k
-          left join users u on u.id = k.created_by
-         where k.organization_id = $1
-           and k.id = $2
-        "#,
+    select_keys!(
+        "where k.organization_id = $1 and k.id = $2",
         organization as OrganizationId,
         id as ApiKeyId,
     )
@@ -187,19 +196,11 @@ pub async fn list(
     before: Option<ApiKeyId>,
     limit: i64,
 ) -> sqlx::Result<Vec<ApiKey>> {
-    sqlx::query_as!(
-        ApiKey,
-        r#"
-        select k.id as "id: ApiKeyId", k.public_id, k.label, k.scopes as "scopes: Scopes",
-               k.created_by as "created_by: UserId", u.email as "created_by_email?", k.created_at, k.expires_at,
-               k.ip_allowlist as "ip_allowlist: Vec<IpNet>", k.previous_until, k.last_used_at, k.last_used_from, k.revoked_at
-          from api_keys k
-          left join users u on u.id = k.created_by
-         where k.organization_id = $1
+    select_keys!(
+        "where k.organization_id = $1
            and ($2::uuid is null or k.id < $2)
          order by k.id desc
-         limit $3
-        "#,
+         limit $3",
         organization as OrganizationId,
         before as Option<ApiKeyId>,
         limit,
