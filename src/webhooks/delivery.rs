@@ -93,6 +93,23 @@ impl From<Row> for Delivery {
     }
 }
 
+/// One place knows which columns make a delivery; the caller says which rows.
+macro_rules! select_deliveries {
+    ($which:tt $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Row,
+            r#"
+            select d.id as "id: WebhookDeliveryId", d.next_attempt_at, d.delivered_at, d.created_at,
+                   e.id as "event_id: WebhookEventId", e.organization_id as "organization_id: OrganizationId",
+                   e.type as kind, e.data, e.created_at as event_created_at
+              from webhook_deliveries d
+              join webhook_events e on e.id = d.event_id
+            "# + $which
+            $(, $argument)*
+        )
+    };
+}
+
 /// The newest event first, at most `limit`, those older than that of `before`.
 pub async fn list(
     db: &mut PgConnection,
@@ -100,20 +117,12 @@ pub async fn list(
     before: Option<WebhookDeliveryId>,
     limit: i64,
 ) -> sqlx::Result<Vec<Delivery>> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"
-        select d.id as "id: WebhookDeliveryId", d.next_attempt_at, d.delivered_at, d.created_at,
-               e.id as "event_id: WebhookEventId", e.organization_id as "organization_id: OrganizationId",
-               e.type as kind, e.data, e.created_at as event_created_at
-          from webhook_deliveries d
-          join webhook_events e on e.id = d.event_id
-         where d.endpoint_id = $1
+    let rows = select_deliveries!(
+        "where d.endpoint_id = $1
            and ($2::uuid is null
                 or d.event_id < (select event_id from webhook_deliveries where id = $2 and endpoint_id = $1))
          order by d.event_id desc
-         limit $3
-        "#,
+         limit $3",
         endpoint as WebhookEndpointId,
         before as Option<WebhookDeliveryId>,
         limit,
@@ -128,17 +137,8 @@ pub async fn find(
     endpoint: WebhookEndpointId,
     id: WebhookDeliveryId,
 ) -> sqlx::Result<Option<Delivery>> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"
-        select d.id as "id: WebhookDeliveryId", d.next_attempt_at, d.delivered_at, d.created_at,
-               e.id as "event_id: WebhookEventId", e.organization_id as "organization_id: OrganizationId",
-               e.type as kind, e.data, e.created_at as event_created_at
-          from webhook_deliveries d
-          join webhook_events e on e.id = d.event_id
-         where d.endpoint_id = $1
-           and d.id = $2
-        "#,
+    let rows = select_deliveries!(
+        "where d.endpoint_id = $1 and d.id = $2",
         endpoint as WebhookEndpointId,
         id as WebhookDeliveryId,
     )
