@@ -7,9 +7,18 @@ create table grants (
     user_id            uuid not null references users on delete cascade,
     scopes             text[] not null,               -- granted: asked, less what the person unticked
     resources          text[] not null,               -- RFC 8707; empty: this server's own API
-    redirect_uri       text not null,                 -- to which the code was sent
+    redirect_uri       text,                          -- to which the code was sent; null: no browser was sent back
     redirect_uri_asked boolean not null,              -- then the exchange must name it again (RFC 6749 §4.1.3)
     code_challenge     text,                          -- S256 (RFC 7636 §4.2)
+    nonce              text,                          -- for the ID tokens (OpenID Connect Core §3.1.2.1)
+    claims             jsonb,                         -- the `claims` parameter (OpenID Connect Core §5.5)
+    auth_time          timestamptz,                   -- when the person signed in
+    acr                text,
+    amr                text[] not null default '{}',
+    sid                uuid,                          -- the browser's session, for logouts
+    dpop_jkt           text,                          -- thumbprint of the key that its tokens are bound to (RFC 9449 §6.1)
+    parent_id          uuid references grants on delete cascade, -- of which it is a part, for another actor (RFC 8693)
+    label              text,                          -- what that actor is for
     generation         integer not null,              -- of the code or refresh token that was issued last
     token_key          smallint not null references token_keys, -- which key derives that token
     rotated_at         timestamptz not null,          -- when that token was issued
@@ -19,6 +28,7 @@ create table grants (
     revoked_at         timestamptz,
     revoked_because    text
 ) with (fillfactor = 80);                             -- room for refreshes to stay on the page
+create index grants_parent_id_idx on grants (parent_id) where parent_id is not null;
 create index grants_user_id_idx on grants (user_id, client_id);
 create index grants_client_id_idx on grants (client_id);
 create index grants_organization_id_idx on grants (organization_id);

@@ -19,6 +19,8 @@ use crate::base::clock::Clock;
 use crate::base::mail::Mailer;
 use crate::base::outgoing::Outgoing;
 use crate::base::server_secret::ServerSecret;
+use crate::grants::access_token::Issuer;
+use crate::grants::subject::SubjectKey;
 use crate::organizations::access_queue::AccessQueue;
 use crate::organizations::rate_limit::RateLimiter;
 use crate::signing::keyring::Keyring;
@@ -41,11 +43,17 @@ pub struct App {
     /// For requests to addresses that others chose.
     pub outgoing: Outgoing,
     pub metrics: Metrics,
+    pub subjects: SubjectKey,
     /// Keys the CSRF tokens of forms.
     pub csrf_key: hmac::Key,
 }
 
 impl App {
+    /// In whose name tokens are made.
+    pub fn issuer(&self) -> Issuer<'_> {
+        Issuer { url: self.config.links.issuer(), subjects: &self.subjects }
+    }
+
     /// The keys; read again first if they do not suffice, because another node may have rotated them. What is
     /// said of a token must not depend on who has heard of its key.
     pub async fn keys_that(&self, suffice: impl Fn(&Keys) -> bool) -> anyhow::Result<Arc<Keys>> {
@@ -61,6 +69,7 @@ impl App {
     /// Opens the keys of the database, making the first ones if there are none.
     pub async fn new(config: Config, secret: ServerSecret, db: PgPool, clock: Clock) -> anyhow::Result<Self> {
         let csrf_key = hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("csrf"));
+        let subjects = SubjectKey::new(&secret);
         let mut connection = db.acquire().await?;
         let keys =
             Keyring::open(&mut connection, secret.clone(), config.signing_algorithm, clock.now()).await?;
@@ -83,6 +92,7 @@ impl App {
             rate_limiter,
             access_log,
             mailer,
+            subjects,
             csrf_key,
         })
     }

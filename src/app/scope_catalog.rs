@@ -11,6 +11,9 @@ use crate::scopes::Scopes;
 pub struct ScopeCatalog {
     entries: Vec<ScopeEntry>,
     all: Scopes,
+    /// With who the person is.
+    entries_for_people: Vec<ScopeEntry>,
+    for_people: Scopes,
 }
 
 #[derive(Debug, Clone)]
@@ -43,6 +46,7 @@ impl ScopeCatalog {
         for (name, sentence) in own {
             ensure!(scopes::is_well_formed(name), "scopes: {name:?} cannot be the name of a scope");
             ensure!(!sentence.is_empty(), "scopes: {name} needs a sentence");
+            ensure!(!scopes::IDENTITY.contains(&name.as_str()), "scopes: {name} is OpenID Connect's own");
             match entries.iter_mut().find(|entry| entry.name == *name) {
                 Some(entry) => entry.sentence.clone_from(sentence),
                 None => entries.push(ScopeEntry {
@@ -54,17 +58,45 @@ impl ScopeCatalog {
             }
         }
         let all = Scopes::from_names(entries.iter().map(|entry| entry.name.as_str()))?;
-        Ok(Self { entries, all })
+        let mut entries_for_people = identity().to_vec();
+        entries_for_people.extend(entries.iter().cloned());
+        Ok(Self { for_people: Scopes::identity().with(&all), entries_for_people, entries, all })
     }
 
+    /// What opens the API.
     pub fn all(&self) -> &Scopes {
         &self.all
+    }
+
+    /// What an app can ask a person for: besides the API, who they are.
+    pub fn for_people(&self) -> &Scopes {
+        &self.for_people
     }
 
     /// In the order in which people are shown them.
     pub fn entries(&self) -> &[ScopeEntry] {
         &self.entries
     }
+
+    pub fn entries_for_people(&self) -> &[ScopeEntry] {
+        &self.entries_for_people
+    }
+}
+
+/// OpenID Connect Core §5.4, §11.
+fn identity() -> [ScopeEntry; 4] {
+    [
+        ("openid", "Know who you are, to sign you in"),
+        ("profile", "See your profile"),
+        ("email", "See your e-mail address"),
+        ("offline_access", "Keep access while you are away"),
+    ]
+    .map(|(name, sentence)| ScopeEntry {
+        name: name.to_owned(),
+        sentence: sentence.to_owned(),
+        group: "You",
+        is_dangerous: false,
+    })
 }
 
 /// `contacts:read` stands with what is seen, `contacts:write` with what is changed.

@@ -23,6 +23,7 @@ use crate::audit::act::Act;
 use crate::base::clock::Clock;
 use crate::base::secret::Secret;
 use crate::clients::client;
+use crate::clients::registration::AuthMethod;
 use crate::clients::registration::Registration;
 use crate::gate::sign_in;
 use crate::organizations::ip_allowlist::IpAllowlist;
@@ -162,7 +163,10 @@ impl CreateClient {
         let blank = Registration::blank(config.lifetimes);
         Ok(Registration {
             name: self.name.clone(),
-            is_confidential: self.r#type == ClientType::Confidential,
+            token_endpoint_auth_method: match self.r#type {
+                ClientType::Public => AuthMethod::None,
+                ClientType::Confidential => AuthMethod::ClientSecretBasic,
+            },
             redirect_uris: self.redirect_uri.clone(),
             default_scopes: Registration::usual_default(&scopes),
             scopes,

@@ -1,6 +1,5 @@
 //! A third-party application (RFC 6749 §2), owned by an organization.
 
-use chrono::TimeDelta;
 use serde_json::Value;
 use serde_json::json;
 use sqlx::PgConnection;
@@ -14,18 +13,27 @@ use crate::base::ids::ClientId;
 use crate::base::ids::OrganizationId;
 use crate::base::secret::Secret;
 use crate::base::secret::SecretHash;
+use crate::clients::columns;
+use crate::clients::columns::select_clients;
 use crate::clients::redirect_uri;
+use crate::clients::registration::AuthMethod;
 use crate::clients::registration::Lifetimes;
 use crate::clients::registration::Registration;
+use crate::clients::registration::SubjectType;
 use crate::clients::secret;
+use crate::scopes::OPENID;
 use crate::scopes::Scopes;
+use crate::signing::algorithm::SigningAlg;
 
 #[derive(Debug, Clone)]
 pub struct Client {
     pub id: ClientId,
-    pub organization_id: OrganizationId,
+    /// `None` for one that registered itself.
+    pub organization_id: Option<OrganizationId>,
     /// The organization's name, for people who are asked to trust it.
-    pub publisher: String,
+    pub publisher: Option<String>,
+    /// `client_id` of one that a document describes.
+    pub metadata_url: Option<String>,
     /// The operator vouches for it.
     pub is_reviewed: bool,
     pub registration: Registration,
@@ -51,6 +59,20 @@ impl Client {
         self.disabled_at.is_none() && self.suspended_at.is_none()
     }
 
+    /// `client_id` as it is written on the wire.
+    pub fn identifier(&self) -> String {
+        self.metadata_url.clone().unwrap_or_else(|| self.id.to_string())
+    }
+
+    pub fn belongs_to(&self, organization: OrganizationId) -> bool {
+        self.organization_id == Some(organization)
+    }
+
+    /// Whether a person cannot untick the scope: the client said so, or the person signs in to it.
+    pub fn requires(&self, scope: &str) -> bool {
+        scope == OPENID || self.registration.required_scopes.contains(scope)
+    }
+
     pub fn has_grant_type(&self, name: &str) -> bool {
         self.registration.grant_types.iter().any(|grant_type| grant_type == name)
     }
@@ -71,64 +93,6 @@ impl ClientWithSecrets {
     }
 }
 
-/// One place knows which columns make a client; the caller says which rows, and which secrets if any.
-macro_rules! select_clients {
-    (secrets: $secret_hashes:tt, $which:tt $(, $argument:expr)* $(,)?) => {
-        sqlx::query!(
-            r#"
-            select c.id as "id: ClientId", c.organization_id as "organization_id: OrganizationId",
-                   o.name as publisher, c.name, c.homepage_url, c.logo_url, c.is_confidential, c.is_reviewed,
-                   c.redirect_uris, c.scopes as "scopes: Scopes", c.default_scopes as "default_scopes: Scopes",
-                   c.required_scopes as "required_scopes: Scopes", c.grant_types, c.require_pkce,
-                   c.access_token_seconds, c.refresh_token_idle_seconds, c.refresh_token_max_seconds,
-                   c.retry_window_seconds, c.created_at, c.last_used_at, c.disabled_at, o.suspended_at,
-            "# + $secret_hashes + r#" as "secret_hashes!: Vec<SecretHash>"
-              from clients c
-              join organizations o on o.id = c.organization_id
-            "# + $which
-            $(, $argument)*
-        )
-        .map(|row| ClientWithSecrets {
-            client: Client {
-                id: row.id,
-                organization_id: row.organization_id,
-                publisher: row.publisher,
-                is_reviewed: row.is_reviewed,
-                registration: Registration {
-                    name: row.name,
-                    homepage_url: row.homepage_url,
-                    logo_url: row.logo_url,
-                    is_confidential: row.is_confidential,
-                    redirect_uris: row.redirect_uris,
-                    scopes: row.scopes,
-                    default_scopes: row.default_scopes,
-                    required_scopes: row.required_scopes,
-                    grant_types: row.grant_types,
-                    require_pkce: row.require_pkce,
-                    lifetimes: Lifetimes {
-                        access_token: seconds(row.access_token_seconds),
-                        refresh_token_idle: seconds(row.refresh_token_idle_seconds),
-                        refresh_token_max: seconds(row.refresh_token_max_seconds),
-                        retry_window: seconds(row.retry_window_seconds),
-                    },
-                },
-                created_at: row.created_at,
-                last_used_at: row.last_used_at,
-                disabled_at: row.disabled_at,
-                suspended_at: row.suspended_at,
-            },
-            secret_hashes: row.secret_hashes,
-        })
-    };
-    ($($which_and_arguments:tt)*) => {
-        select_clients!(secrets: "'{}'::bytea[]", $($which_and_arguments)*).map(|found| found.client)
-    };
-}
-
-fn seconds(seconds: i32) -> TimeDelta {
-    TimeDelta::seconds(seconds.into())
-}
-
 /// The registration has been checked.
 pub async fn create(
     tx: &mut PgTransaction<'_>,
@@ -137,36 +101,61 @@ pub async fn create(
     act: &Act,
 ) -> sqlx::Result<ClientId> {
     let id = ClientId::new(act.at);
+    insert(tx, id, Some(organization), None, act).await?;
+    fill(tx, (id, Some(organization)), registration, act).await?;
+    Ok(id)
+}
+
+/// A row of which nothing is said yet.
+async fn insert(
+    tx: &mut PgTransaction<'_>,
+    id: ClientId,
+    organization: Option<OrganizationId>,
+    metadata_url: Option<&str>,
+    act: &Act,
+) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into clients (id, organization_id, name, is_confidential, redirect_uris, scopes, default_scopes,
-                              required_scopes, grant_types, access_token_seconds, refresh_token_idle_seconds,
-                              refresh_token_max_seconds, retry_window_seconds, created_at)
-         values ($1, $2, '', false, '{}', '{}', '{}', '{}', '{}', 0, 0, 0, 0, $3)",
+        r#"
+        insert into clients
+               (id, organization_id, metadata_url, name, token_endpoint_auth_method, redirect_uris, scopes,
+                default_scopes, required_scopes, grant_types, access_token_seconds, refresh_token_idle_seconds,
+                refresh_token_max_seconds, retry_window_seconds, created_at)
+        values ($1, $2, $3, '', 'none', '{}', '{}', '{}', '{}', '{}', 0, 0, 0, 0, $4)
+        "#,
         id as ClientId,
-        organization as OrganizationId,
+        organization as Option<OrganizationId>,
+        metadata_url,
         act.at,
     )
     .execute(&mut **tx)
     .await?;
-    // One place knows the columns of a registration.
-    write(tx, id, registration).await?;
+    Ok(())
+}
+
+/// One place knows the columns of a registration.
+async fn fill(
+    tx: &mut PgTransaction<'_>,
+    (id, organization): (ClientId, Option<OrganizationId>),
+    registration: &Registration,
+    act: &Act,
+) -> sqlx::Result<()> {
+    columns::write(tx, id, registration).await?;
     let after = registration.told();
-    record(tx, act, organization, ("client.created", id), (None, Some(after))).await?;
-    Ok(id)
+    record(tx, act, organization, ("client.created", id), (None, Some(after))).await
 }
 
 async fn record(
     tx: &mut PgTransaction<'_>,
     act: &Act,
-    organization: OrganizationId,
+    organization: Option<OrganizationId>,
     (action, id): (&str, ClientId),
     (before, after): (Option<Value>, Option<Value>),
 ) -> sqlx::Result<()> {
     let target = ("client", id.to_string());
-    log::record(tx, act, &Change { organization: Some(organization), action, target, before, after }).await
+    log::record(tx, act, &Change { organization, action, target, before, after }).await
 }
 
-/// With a first secret if it is confidential, which exists nowhere else. The registration has been checked.
+/// With a first secret if it is to prove itself with one, which exists nowhere else. The registration has been checked.
 pub async fn register(
     tx: &mut PgTransaction<'_>,
     organization: OrganizationId,
@@ -174,10 +163,10 @@ pub async fn register(
     act: &Act,
 ) -> sqlx::Result<(ClientId, Option<Secret>)> {
     let id = create(tx, organization, registration, act).await?;
-    if !registration.is_confidential {
+    if !registration.token_endpoint_auth_method.has_secret() {
         return Ok((id, None));
     }
-    let created = secret::create(tx, (organization, id), "First secret", None, act).await?;
+    let created = secret::create(tx, (Some(organization), id), "First secret", None, act).await?;
     Ok((id, created.map(|(_, secret)| secret)))
 }
 
@@ -197,7 +186,7 @@ pub async fn find_for_update(
     .fetch_optional(&mut *tx)
     .await?;
     let found = find(tx, id, now).await?.map(|found| found.client);
-    Ok(found.filter(|client| client.organization_id == organization))
+    Ok(found.filter(|client| client.belongs_to(organization)))
 }
 
 /// The registration has been checked.
@@ -209,45 +198,9 @@ pub async fn update(
 ) -> sqlx::Result<()> {
     let difference = log::difference(&client.registration.told(), &registration.told());
     let Some((before, after)) = difference else { return Ok(()) };
-    write(tx, client.id, registration).await?;
+    columns::write(tx, client.id, registration).await?;
     let whose = client.organization_id;
     record(tx, act, whose, ("client.updated", client.id), (Some(before), Some(after))).await
-}
-
-/// Whoever vouched for the client vouched for what it was: a change of what people see or may lose ends that.
-async fn write(db: &mut PgConnection, id: ClientId, registration: &Registration) -> sqlx::Result<()> {
-    let seconds = |lifetime: TimeDelta| i32::try_from(lifetime.num_seconds()).unwrap_or(i32::MAX);
-    let lifetimes = registration.lifetimes;
-    sqlx::query!(
-        r#"
-        update clients
-           set name = $2, homepage_url = $3, logo_url = $4, is_confidential = $5, redirect_uris = $6,
-               scopes = $7, default_scopes = $8, required_scopes = $9, grant_types = $10, require_pkce = $11,
-               access_token_seconds = $12, refresh_token_idle_seconds = $13, refresh_token_max_seconds = $14,
-               retry_window_seconds = $15,
-               is_reviewed = is_reviewed and name = $2 and homepage_url is not distinct from $3
-                             and logo_url is not distinct from $4 and redirect_uris = $6 and scopes = $7
-         where id = $1
-        "#,
-        id as ClientId,
-        registration.name.trim(),
-        registration.homepage_url,
-        registration.logo_url,
-        registration.is_confidential,
-        &registration.redirect_uris,
-        &registration.scopes as &Scopes,
-        &registration.default_scopes as &Scopes,
-        &registration.required_scopes as &Scopes,
-        &registration.grant_types,
-        registration.require_pkce,
-        seconds(lifetimes.access_token),
-        seconds(lifetimes.refresh_token_idle),
-        seconds(lifetimes.refresh_token_max),
-        seconds(lifetimes.retry_window),
-    )
-    .execute(db)
-    .await?;
-    Ok(())
 }
 
 /// With the secrets that are in force at `now`.
@@ -310,7 +263,7 @@ pub async fn delete(
     .await?;
     let Some(name) = name else { return Ok(false) };
     let before = json!({ "name": name });
-    record(tx, act, organization, ("client.deleted", id), (Some(before), None)).await?;
+    record(tx, act, Some(organization), ("client.deleted", id), (Some(before), None)).await?;
     Ok(true)
 }
 

@@ -2,7 +2,10 @@
 //! application proves that it is the one.
 
 pub mod client;
+pub mod identifier;
 pub mod redirect_uri;
 pub mod registration;
 pub mod secret;
 pub mod usage;
+
+mod columns;

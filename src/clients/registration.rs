@@ -1,24 +1,35 @@
 //! What a client says of itself when it is registered or changed, and what of it is accepted.
 
 use chrono::TimeDelta;
+use serde::Deserialize;
+use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
 use url::Url;
+use utoipa::ToSchema;
 
 use crate::base::text;
 use crate::clients::redirect_uri;
 use crate::scopes::Scopes;
+use crate::signing::algorithm::SigningAlg;
 
 pub const AUTHORIZATION_CODE: &str = "authorization_code";
 pub const REFRESH_TOKEN: &str = "refresh_token";
 pub const CLIENT_CREDENTIALS: &str = "client_credentials";
+/// RFC 8628 §3.4.
+pub const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+/// RFC 8693 §2.1.
+pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
 /// What a client may be registered for.
-pub const GRANT_TYPES: [&str; 3] = [AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS];
+pub const GRANT_TYPES: [&str; 5] =
+    [AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS, DEVICE_CODE, TOKEN_EXCHANGE];
 
 const MAX_NAME_LENGTH: usize = 100;
 const MAX_URL_LENGTH: usize = 2000;
 const MAX_REDIRECT_URIS: usize = 50;
+const MAX_CONTACTS: usize = 10;
+const MAX_CONTACT_LENGTH: usize = 254;
 
 /// An access token lives no longer than a retired signing key verifies.
 const MAX_ACCESS_TOKEN: TimeDelta = TimeDelta::hours(24);
@@ -37,12 +48,51 @@ pub struct Lifetimes {
     pub retry_window: TimeDelta,
 }
 
+/// How a client proves who it is (RFC 7591 §2). One with a secret may send it either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// It does not: a public client.
+    None,
+    ClientSecretBasic,
+    ClientSecretPost,
+    /// By a signature with one of its keys (RFC 7523 §2.2).
+    PrivateKeyJwt,
+}
+
+impl AuthMethod {
+    pub const fn has_secret(self) -> bool {
+        matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost)
+    }
+}
+
+/// What a client learns of who a person is (OpenID Connect Core §8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectType {
+    /// The same `sub` as every client.
+    Public,
+    /// A `sub` that clients of other sectors do not get.
+    Pairwise,
+}
+
+/// Fields are named as RFC 7591 and the registries that extend it name them, where they do.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a metadata field of its own")]
 pub struct Registration {
     pub name: String,
     pub homepage_url: Option<String>,
     pub logo_url: Option<String>,
-    pub is_confidential: bool,
+    pub policy_uri: Option<String>,
+    pub tos_uri: Option<String>,
+    /// E-mail addresses of people responsible for it.
+    pub contacts: Vec<String>,
+    pub token_endpoint_auth_method: AuthMethod,
+    /// Its public keys, a JWK Set (RFC 7517 §5); or `jwks_uri`, never both.
+    pub jwks: Option<Value>,
+    pub jwks_uri: Option<String>,
     pub redirect_uris: Vec<String>,
     /// What it may ask for.
     pub scopes: Scopes,
@@ -52,6 +102,23 @@ pub struct Registration {
     pub required_scopes: Scopes,
     pub grant_types: Vec<String>,
     pub require_pkce: bool,
+    /// RFC 9126 §6.
+    pub require_pushed_authorization_requests: bool,
+    /// RFC 9101 §10.5.
+    pub require_signed_request_object: bool,
+    /// RFC 9449 §5.2.
+    pub dpop_bound_access_tokens: bool,
+    pub subject_type: SubjectType,
+    /// An https URL whose host names the sector, where redirect URIs have several hosts (OpenID Connect Core §8.1).
+    pub sector_identifier_uri: Option<String>,
+    pub id_token_signed_response_alg: SigningAlg,
+    /// RFC 9701 §6.
+    pub introspection_signed_response_alg: SigningAlg,
+    /// `None`: the server's.
+    pub access_token_signing_alg: Option<SigningAlg>,
+    pub post_logout_redirect_uris: Vec<String>,
+    pub backchannel_logout_uri: Option<String>,
+    pub backchannel_logout_session_required: bool,
     pub lifetimes: Lifetimes,
 }
 
@@ -74,13 +141,30 @@ impl Registration {
             "name": self.name,
             "homepage_url": self.homepage_url,
             "logo_url": self.logo_url,
-            "type": if self.is_confidential { "confidential" } else { "public" },
+            "policy_uri": self.policy_uri,
+            "tos_uri": self.tos_uri,
+            "contacts": self.contacts,
+            "type": if self.is_confidential() { "confidential" } else { "public" },
+            "token_endpoint_auth_method": self.token_endpoint_auth_method,
+            "jwks": self.jwks,
+            "jwks_uri": self.jwks_uri,
             "redirect_uris": self.redirect_uris,
             "scopes": self.scopes,
             "default_scopes": self.default_scopes,
             "required_scopes": self.required_scopes,
             "grant_types": self.grant_types,
             "require_pkce": self.require_pkce,
+            "require_pushed_authorization_requests": self.require_pushed_authorization_requests,
+            "require_signed_request_object": self.require_signed_request_object,
+            "dpop_bound_access_tokens": self.dpop_bound_access_tokens,
+            "subject_type": self.subject_type,
+            "sector_identifier_uri": self.sector_identifier_uri,
+            "id_token_signed_response_alg": self.id_token_signed_response_alg,
+            "introspection_signed_response_alg": self.introspection_signed_response_alg,
+            "access_token_signing_alg": self.access_token_signing_alg,
+            "post_logout_redirect_uris": self.post_logout_redirect_uris,
+            "backchannel_logout_uri": self.backchannel_logout_uri,
+            "backchannel_logout_session_required": self.backchannel_logout_session_required,
             "access_token_seconds": self.lifetimes.access_token.num_seconds(),
             "refresh_token_idle_seconds": self.lifetimes.refresh_token_idle.num_seconds(),
             "refresh_token_max_seconds": self.lifetimes.refresh_token_max.num_seconds(),
@@ -94,20 +178,53 @@ impl Registration {
             name: String::new(),
             homepage_url: None,
             logo_url: None,
-            is_confidential: false,
+            policy_uri: None,
+            tos_uri: None,
+            contacts: Vec::new(),
+            token_endpoint_auth_method: AuthMethod::None,
+            jwks: None,
+            jwks_uri: None,
             redirect_uris: Vec::new(),
             scopes: Scopes::default(),
             default_scopes: Scopes::default(),
             required_scopes: Scopes::default(),
             grant_types: vec![AUTHORIZATION_CODE.to_owned(), REFRESH_TOKEN.to_owned()],
             require_pkce: true,
+            require_pushed_authorization_requests: false,
+            require_signed_request_object: false,
+            dpop_bound_access_tokens: false,
+            subject_type: SubjectType::Public,
+            sector_identifier_uri: None,
+            id_token_signed_response_alg: SigningAlg::Rs256,
+            introspection_signed_response_alg: SigningAlg::Rs256,
+            access_token_signing_alg: None,
+            post_logout_redirect_uris: Vec::new(),
+            backchannel_logout_uri: None,
+            backchannel_logout_session_required: false,
             lifetimes,
         }
     }
 
-    /// What a client gets that asks for nothing, unless somebody decides: all that it may ask for but `admin`.
+    /// Whether the client has to prove who it is (RFC 6749 §2.1).
+    pub const fn is_confidential(&self) -> bool {
+        !matches!(self.token_endpoint_auth_method, AuthMethod::None)
+    }
+
+    /// Whether people let it act for them.
+    pub fn acts_for_people(&self) -> bool {
+        self.grant_types.iter().any(|name| name == AUTHORIZATION_CODE || name == DEVICE_CODE)
+    }
+
+    /// All that it may ask people for: its own scopes, and who they are, which they decide themselves.
+    #[must_use]
+    pub fn scopes_for_people(&self) -> Scopes {
+        if self.acts_for_people() { self.scopes.with(&Scopes::identity()) } else { self.scopes.clone() }
+    }
+
+    /// What a client gets that asks for nothing, unless somebody decides: all that it may ask for but `admin` and
+    /// who the person is.
     pub fn usual_default(scopes: &Scopes) -> Scopes {
-        let modest = scopes.without_admin();
+        let modest = scopes.without_admin().without(&Scopes::identity());
         if modest.is_empty() { scopes.clone() } else { modest }
     }
 
@@ -115,7 +232,9 @@ impl Registration {
     pub fn check(&self, known: &Scopes) -> Result<(), Invalid> {
         self.check_appearance()?;
         self.check_grant_types()?;
+        self.check_authentication()?;
         self.check_redirect_uris()?;
+        self.check_identity()?;
         self.check_scopes(known)?;
         self.check_lifetimes()
     }
@@ -125,10 +244,22 @@ impl Registration {
         if !(1..=MAX_NAME_LENGTH).contains(&length) || !text::is_plain(&self.name) {
             return Err(invalid("name", "a name has 1 to 100 characters"));
         }
-        for (field, url) in [("homepage_url", &self.homepage_url), ("logo_url", &self.logo_url)] {
+        let pages = [
+            ("homepage_url", &self.homepage_url),
+            ("logo_url", &self.logo_url),
+            ("policy_uri", &self.policy_uri),
+            ("tos_uri", &self.tos_uri),
+        ];
+        for (field, url) in pages {
             if url.as_ref().is_some_and(|url| !is_web_url(url)) {
                 return Err(invalid(field, format!("{field} must be an https URL")));
             }
+        }
+        let is_contact = |contact: &String| {
+            contact.len() <= MAX_CONTACT_LENGTH && contact.contains('@') && text::is_plain(contact)
+        };
+        if self.contacts.len() > MAX_CONTACTS || !self.contacts.iter().all(is_contact) {
+            return Err(invalid("contacts", "contacts are at most 10 e-mail addresses"));
         }
         Ok(())
     }
@@ -142,15 +273,51 @@ impl Registration {
         if self.grant_types.is_empty() {
             return Err(invalid("grant_types", "at least one grant type is needed"));
         }
-        if has(CLIENT_CREDENTIALS) && !self.is_confidential {
+        if has(CLIENT_CREDENTIALS) && !self.is_confidential() {
             // RFC 6749 §4.4
             return Err(invalid("grant_types", "client_credentials is for confidential clients only"));
         }
-        if has(REFRESH_TOKEN) && !has(AUTHORIZATION_CODE) {
+        if has(REFRESH_TOKEN) && !self.acts_for_people() {
             return Err(invalid("grant_types", "refresh_token goes with authorization_code"));
         }
-        if !self.require_pkce && !self.is_confidential {
+        if !self.require_pkce && !self.is_confidential() {
             return Err(invalid("require_pkce", "only a confidential client can do without PKCE"));
+        }
+        Ok(())
+    }
+
+    /// What is in the key set is looked at when it is used.
+    fn check_authentication(&self) -> Result<(), Invalid> {
+        if self.jwks.is_some() && self.jwks_uri.is_some() {
+            // RFC 7591 §2
+            return Err(invalid("jwks", "jwks and jwks_uri exclude each other"));
+        }
+        let has_keys = self.jwks.is_some() || self.jwks_uri.is_some();
+        if self.token_endpoint_auth_method == AuthMethod::PrivateKeyJwt && !has_keys {
+            return Err(invalid("jwks", "private_key_jwt needs jwks or jwks_uri"));
+        }
+        if self.require_signed_request_object && !has_keys {
+            return Err(invalid("jwks", "signed request objects need jwks or jwks_uri"));
+        }
+        if self.jwks_uri.as_ref().is_some_and(|url| !is_reachable_url(url)) {
+            return Err(invalid("jwks_uri", "jwks_uri must be an https URL"));
+        }
+        Ok(())
+    }
+
+    fn check_identity(&self) -> Result<(), Invalid> {
+        if self.post_logout_redirect_uris.len() > MAX_REDIRECT_URIS {
+            return Err(invalid("post_logout_redirect_uris", "a client has at most 50 of them"));
+        }
+        for uri in &self.post_logout_redirect_uris {
+            redirect_uri::check(uri)
+                .map_err(|why| invalid("post_logout_redirect_uris", format!("{uri:?} {why}")))?;
+        }
+        if self.backchannel_logout_uri.as_ref().is_some_and(|url| !is_reachable_url(url)) {
+            return Err(invalid("backchannel_logout_uri", "backchannel_logout_uri must be an https URL"));
+        }
+        if self.sector_identifier_uri.as_ref().is_some_and(|url| !is_web_url(url)) {
+            return Err(invalid("sector_identifier_uri", "sector_identifier_uri must be an https URL"));
         }
         Ok(())
     }
@@ -173,7 +340,8 @@ impl Registration {
         if self.scopes.is_empty() {
             return Err(invalid("scopes", "at least one scope is needed"));
         }
-        if let Some(unknown) = self.scopes.without(known).iter().next() {
+        let known = known.with(&Scopes::identity());
+        if let Some(unknown) = self.scopes.without(&known).iter().next() {
             return Err(invalid("scopes", format!("there is no scope {unknown:?}")));
         }
         for (field, scopes) in
@@ -203,6 +371,14 @@ impl Registration {
         }
         Ok(())
     }
+}
+
+/// One that the server sends requests to; which addresses it may have is decided when it is used, and plain HTTP is for
+/// development only.
+fn is_reachable_url(text: &str) -> bool {
+    text.len() <= MAX_URL_LENGTH
+        && text.bytes().all(|b| b.is_ascii_graphic())
+        && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
 }
 
 /// A link that is safe to put on a page.

@@ -32,7 +32,7 @@ pub struct ClientSecret {
 }
 
 /// A client and whose it is.
-pub type OwnedClient = (OrganizationId, ClientId);
+pub type OwnedClient = (Option<OrganizationId>, ClientId);
 
 /// `None` if the client has as many as it may. The returned secret exists nowhere else.
 pub async fn create(
@@ -76,7 +76,7 @@ pub async fn insert(
         return Ok(None);
     }
     let change = Change {
-        organization: Some(organization),
+        organization,
         action: "client.secret_created",
         target: ("client", client.to_string()),
         before: None,
@@ -118,7 +118,7 @@ pub async fn delete(
     .await?;
     let Some(label) = label else { return Ok(false) };
     let change = Change {
-        organization: Some(organization),
+        organization,
         action: "client.secret_deleted",
         target: ("client", client.to_string()),
         before: Some(json!({ "secret": id, "label": label })),

@@ -14,6 +14,7 @@ use crate::base::ids::ApiKeyId;
 use crate::base::ids::ClientId;
 use crate::base::ids::OrganizationId;
 use crate::base::ids::UserId;
+use crate::clients::identifier;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
 use crate::grants::access_token;
@@ -70,7 +71,7 @@ impl From<FoundKey> for Principal {
 
 impl Principal {
     fn of_token(claims: &Claims, token: LiveToken) -> Self {
-        let client_id = claims.client_id;
+        let client_id = token.client_id;
         Self {
             organization: token.organization,
             user: token.user.map(|(id, email)| Person { id, email, is_superadmin: false }),
@@ -231,8 +232,9 @@ async fn look_up_token(app: &App, text: &str, resource: &str, now: Timestamp) ->
     let keys = app.keys_that(|keys| keys.know(text)).await?;
     let issuer = app.config.links.issuer();
     if let Some(claims) = access_token::read(&keys, issuer, text, now) {
-        let credential = claims.grant.map_or(Credential::Client(claims.client_id), Credential::Grant);
-        let dead = Whose { organization: claims.org, credential, client: Some(claims.client_id), user: None };
+        let Some(client) = identifier::row_id(&claims.client_id) else { return Ok(Found::Unknown) };
+        let credential = claims.grant.map_or(Credential::Client(client), Credential::Grant);
+        let dead = Whose { organization: claims.org, credential, client: Some(client), user: None };
         // A token for another resource is no token here.
         if !claims.aud.includes(resource) {
             return Ok(Found::Dead(dead));

@@ -4,6 +4,7 @@
 use chrono::DateTime;
 use serde::Deserialize;
 use serde::Serialize;
+use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::base::clock::Timestamp;
@@ -14,6 +15,9 @@ use crate::base::ids::TokenId;
 use crate::base::ids::UserId;
 use crate::base::secret::Secret;
 use crate::clients::client::Client;
+use crate::clients::identifier;
+use crate::grants::generation::PresentedGrant;
+use crate::grants::subject::SubjectKey;
 use crate::organizations::member::Role;
 use crate::organizations::organization;
 use crate::organizations::organization::Organization;
@@ -28,19 +32,39 @@ pub const TYPE: &str = "at+jwt";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Claims {
     pub iss: String,
-    /// The person, or the client itself where no person is involved (RFC 9068 §2.2).
+    /// The person, as the client knows them, or the client itself where no person is involved (RFC 9068 §2.2).
     pub sub: String,
     pub aud: Audience,
     pub exp: i64,
     pub iat: i64,
     pub jti: TokenId,
-    pub client_id: ClientId,
+    /// As it is written on the wire.
+    pub client_id: String,
     /// Space-separated.
     pub scope: String,
     pub org: OrganizationId,
     /// Absent where no person is involved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantId>,
+    /// When and how the person signed in (RFC 9068 §2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
+    /// Of a token that is bound to a key (RFC 9449 §6.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
+    /// Who acts for the person, besides the client (RFC 8693 §4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<Value>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// Thumbprint of the key (RFC 7638).
+    pub jkt: String,
 }
 
 /// `aud`: one string, or several (RFC 7519 §4.1.3).
@@ -69,38 +93,58 @@ impl Audience {
     }
 }
 
+/// In whose name tokens are made, and with what.
+#[derive(Debug, Clone, Copy)]
+pub struct Issuer<'a> {
+    pub url: &'a str,
+    pub subjects: &'a SubjectKey,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct NewToken<'a> {
+    pub client: &'a Client,
+    pub holder: Holder<'a>,
+    pub scopes: &'a Scopes,
+    /// RFC 8707; empty: this server's own API.
+    pub resources: &'a [String],
+    /// Thumbprint of the key that the token is bound to (RFC 9449 §6.1).
+    pub dpop_jkt: Option<&'a str>,
+}
+
 /// For whom a token is made.
 #[derive(Debug, Clone, Copy)]
-pub enum Holder {
+pub enum Holder<'a> {
     /// A client on its own account (RFC 6749 §4.4).
     Client(OrganizationId),
     /// A client with a person's grant.
-    Grant { id: GrantId, user: UserId, organization: OrganizationId },
+    Grant(&'a PresentedGrant),
 }
 
 /// Makes a token that lives as long as the client's registration says.
-pub fn mint(
-    keys: &Keys,
-    issuer: &str,
-    client: &Client,
-    (holder, scopes, resources): (Holder, &Scopes, &[String]),
-    now: Timestamp,
-) -> anyhow::Result<Secret> {
+pub fn mint(keys: &Keys, issuer: Issuer<'_>, new: &NewToken<'_>, now: Timestamp) -> anyhow::Result<Secret> {
+    let NewToken { client, holder, scopes, resources, dpop_jkt } = *new;
     let (sub, org, grant) = match holder {
-        Holder::Client(organization) => (client.id.to_string(), organization, None),
-        Holder::Grant { id, user, organization } => (user.to_string(), organization, Some(id)),
+        Holder::Client(organization) => (client.identifier(), organization, None),
+        Holder::Grant(grant) => {
+            (issuer.subjects.subject(client, grant.user_id), grant.organization_id, Some(grant))
+        }
     };
     let claims = Claims {
-        iss: issuer.to_owned(),
+        iss: issuer.url.to_owned(),
         sub,
-        aud: Audience::of(resources, issuer),
+        aud: Audience::of(resources, issuer.url),
         exp: (now + client.registration.lifetimes.access_token).timestamp(),
         iat: now.timestamp(),
         jti: TokenId::new(now),
-        client_id: client.id,
+        client_id: client.identifier(),
         scope: scopes.to_string(),
         org,
-        grant,
+        grant: grant.map(|grant| grant.id),
+        auth_time: grant.and_then(|grant| grant.auth_time).map(|at| at.timestamp()),
+        acr: grant.and_then(|grant| grant.acr.clone()),
+        amr: grant.map(|grant| grant.amr.clone()).unwrap_or_default(),
+        cnf: dpop_jkt.map(|jkt| Confirmation { jkt: jkt.to_owned() }),
+        act: None,
     };
     jwt::sign(keys, TYPE, &claims, now)
 }
@@ -115,32 +159,36 @@ pub fn read(keys: &Keys, issuer: &str, token: &str, now: Timestamp) -> Option<Cl
 #[derive(Debug)]
 pub struct LiveToken {
     pub scopes: Scopes,
+    pub client_id: ClientId,
     pub client_name: String,
     pub user: Option<(UserId, String)>,
     pub organization: Organization,
 }
 
-/// The token, if it still counts: its grant lives, its person still belongs to the organization, its client is
-/// enabled, and it was not revoked alone.
+/// The token, if it still counts: its grant lives, its person still belongs to the organization, its client works, and
+/// it was not revoked alone.
 pub async fn find_live(
     db: &mut PgConnection,
     claims: &Claims,
     now: Timestamp,
 ) -> sqlx::Result<Option<LiveToken>> {
     let Ok(scopes) = Scopes::parse(&claims.scope) else { return Ok(None) };
+    let Some(client_id) = identifier::row_id(&claims.client_id) else { return Ok(None) };
     let row = sqlx::query!(
         r#"
         select c.name as client_name, u.id as "user_id?: UserId", u.email as "email?", m.role as "role?: Role"
           from clients c
+          left join organizations p on p.id = c.organization_id
           left join grants g on g.id = $2 and g.client_id = c.id
           left join users u on u.id = g.user_id
           left join members m on m.organization_id = g.organization_id and m.user_id = g.user_id
          where c.id = $1
            and c.disabled_at is null
+           and p.suspended_at is null
            and ($2::uuid is null or (g.revoked_at is null and g.expires_at > $4 and m.role is not null))
            and not exists (select from revoked_access_tokens r where r.jti = $3)
         "#,
-        claims.client_id as ClientId,
+        client_id as ClientId,
         claims.grant as Option<GrantId>,
         claims.jti as TokenId,
         now,
@@ -152,6 +200,7 @@ pub async fn find_live(
     Ok(Some(LiveToken {
         // A person who is no admin any more cannot act as one through an app.
         scopes: row.role.map_or_else(|| scopes.clone(), |role| role.may_give(&scopes)),
+        client_id,
         client_name: row.client_name,
         user: row.user_id.zip(row.email),
         organization,

@@ -4,11 +4,13 @@
 //! before, soon, is a client that lost our answer, and gets the same successor; anything else is a copy in
 //! other hands, and ends the grant (RFC 9700 §4.14.2).
 
+use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::PgTransaction;
 
 use crate::audit::act::Act;
 use crate::base::clock::Timestamp;
+use crate::base::ids::BrowserSessionId;
 use crate::base::ids::ClientId;
 use crate::base::ids::GrantId;
 use crate::base::ids::OrganizationId;
@@ -36,9 +38,21 @@ pub struct PresentedGrant {
     pub user_id: UserId,
     pub scopes: Scopes,
     pub resources: Vec<String>,
-    pub redirect_uri: String,
+    /// `None` where no browser was sent back with a code.
+    pub redirect_uri: Option<String>,
     pub redirect_uri_asked: bool,
     pub code_challenge: Option<String>,
+    pub nonce: Option<String>,
+    /// The `claims` parameter (OpenID Connect Core §5.5).
+    pub claims: Option<Value>,
+    /// When the person signed in.
+    pub auth_time: Option<Timestamp>,
+    pub acr: Option<String>,
+    pub amr: Vec<String>,
+    pub sid: Option<BrowserSessionId>,
+    /// Thumbprint of the key that its tokens are bound to (RFC 9449 §6.1).
+    pub dpop_jkt: Option<String>,
+    pub parent_id: Option<GrantId>,
     pub generation: i32,
     pub token_key: i16,
     pub rotated_at: Timestamp,
@@ -89,7 +103,9 @@ pub async fn find_by_id(db: &mut PgConnection, id: GrantId) -> sqlx::Result<Opti
                g.client_id as "client_id: ClientId", g.user_id as "user_id: UserId",
                case when m.role = 'member' then array_remove(g.scopes, 'admin') else g.scopes end
                    as "scopes!: Scopes",
-               g.resources, g.redirect_uri, g.redirect_uri_asked, g.code_challenge, g.generation, g.token_key,
+               g.resources, g.redirect_uri, g.redirect_uri_asked, g.code_challenge, g.nonce, g.claims, g.auth_time,
+               g.acr, g.amr, g.sid as "sid: BrowserSessionId", g.dpop_jkt, g.parent_id as "parent_id: GrantId",
+               g.generation, g.token_key,
                g.rotated_at, g.created_at, g.expires_at, g.revoked_at
           from grants g
           join members m on m.organization_id = g.organization_id and m.user_id = g.user_id

@@ -1,5 +1,6 @@
 //! A grant: one person's consent to one client inside one organization.
 
+use serde_json::Value;
 use serde_json::json;
 use sqlx::PgConnection;
 use sqlx::PgTransaction;
@@ -8,6 +9,7 @@ use crate::audit::act::Act;
 use crate::audit::log;
 use crate::audit::log::Change;
 use crate::base::clock::Timestamp;
+use crate::base::ids::BrowserSessionId;
 use crate::base::ids::ClientId;
 use crate::base::ids::GrantId;
 use crate::base::ids::OrganizationId;
@@ -23,15 +25,36 @@ pub struct NewGrant<'a> {
     pub scopes: &'a Scopes,
     /// RFC 8707; empty: this server's own API.
     pub resources: &'a [String],
-    pub redirect_uri: &'a str,
+    /// `None` where no browser is sent back with a code.
+    pub redirect_uri: Option<&'a str>,
     /// Whether the request named it; then the exchange must too (RFC 6749 §4.1.3).
     pub redirect_uri_asked: bool,
     /// S256 (RFC 7636 §4.2).
     pub code_challenge: Option<&'a str>,
+    /// For the ID tokens (OpenID Connect Core §3.1.2.1).
+    pub nonce: Option<&'a str>,
+    /// The `claims` parameter (OpenID Connect Core §5.5).
+    pub claims: Option<&'a Value>,
+    pub authentication: Authentication,
+    /// Thumbprint of the key that its tokens are to be bound to (RFC 9449 §10).
+    pub dpop_jkt: Option<&'a str>,
     pub expires_at: Timestamp,
     /// Which key derives its code.
     pub token_key: i16,
 }
+
+/// How the person had signed in who agreed.
+#[derive(Debug, Clone, Copy)]
+pub struct Authentication {
+    pub at: Timestamp,
+    /// In which browser.
+    pub session: BrowserSessionId,
+}
+
+/// All that there is to prove who one is, so far (OpenID Connect Core §2).
+pub const ACR: &str = "urn:countersign:acr:password";
+/// RFC 8176 §2.
+pub const AMR: [&str; 1] = ["pwd"];
 
 /// At generation 0: a code may be derived.
 pub async fn create(tx: &mut PgTransaction<'_>, new: &NewGrant<'_>, act: &Act) -> sqlx::Result<GrantId> {
@@ -40,8 +63,9 @@ pub async fn create(tx: &mut PgTransaction<'_>, new: &NewGrant<'_>, act: &Act) -
         r#"
         insert into grants
                (id, organization_id, client_id, user_id, scopes, resources, redirect_uri, redirect_uri_asked,
-                code_challenge, generation, token_key, rotated_at, created_at, expires_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $11, $12)
+                code_challenge, nonce, claims, auth_time, acr, amr, sid, dpop_jkt, generation, token_key, rotated_at,
+                created_at, expires_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, $17, $18, $18, $19)
         "#,
         id as GrantId,
         new.organization as OrganizationId,
@@ -52,6 +76,13 @@ pub async fn create(tx: &mut PgTransaction<'_>, new: &NewGrant<'_>, act: &Act) -
         new.redirect_uri,
         new.redirect_uri_asked,
         new.code_challenge,
+        new.nonce,
+        new.claims,
+        new.authentication.at,
+        ACR,
+        &AMR as &[&str],
+        new.authentication.session as BrowserSessionId,
+        new.dpop_jkt,
         new.token_key,
         act.at,
         new.expires_at,
@@ -152,8 +183,11 @@ pub struct GrantSummary {
     pub id: GrantId,
     pub client_id: ClientId,
     pub client_name: String,
+    /// `client_id` of one that a document describes.
+    pub client_metadata_url: Option<String>,
     pub client_logo_url: Option<String>,
-    pub publisher: String,
+    /// `None` for one that registered itself.
+    pub publisher: Option<String>,
     pub is_reviewed: bool,
     pub organization_id: OrganizationId,
     pub organization_name: String,
@@ -196,13 +230,13 @@ pub async fn list(
         GrantSummary,
         r#"
         select g.id as "id: GrantId", g.client_id as "client_id: ClientId", c.name as client_name,
-               c.logo_url as client_logo_url, p.name as publisher, c.is_reviewed,
+               c.metadata_url as client_metadata_url, c.logo_url as client_logo_url, p.name as "publisher?", c.is_reviewed,
                g.organization_id as "organization_id: OrganizationId", o.name as organization_name,
                g.user_id as "user_id: UserId", u.email as user_email, g.scopes as "scopes: Scopes",
                g.resources, g.created_at, g.last_used_at
           from grants g
           join clients c on c.id = g.client_id
-          join organizations p on p.id = c.organization_id
+          left join organizations p on p.id = c.organization_id
           join organizations o on o.id = g.organization_id
           join users u on u.id = g.user_id
          where ($1::uuid is null or g.user_id = $1)
@@ -218,56 +252,6 @@ pub async fn list(
         before as Option<GrantId>,
         now,
         limit,
-    )
-    .fetch_all(db)
-    .await
-}
-
-/// What a person lets one app do in one of their organizations: all its live grants there together.
-#[derive(Debug)]
-pub struct ConnectedApp {
-    pub client_id: ClientId,
-    pub client_name: String,
-    pub client_logo_url: Option<String>,
-    pub publisher: String,
-    pub is_reviewed: bool,
-    pub organization_name: String,
-    /// Of all the grants, in no order.
-    pub scopes: Vec<String>,
-    /// Of all the grants, sorted.
-    pub resources: Vec<String>,
-    pub first_granted_at: Timestamp,
-    pub last_used_at: Option<Timestamp>,
-}
-
-/// The app that was connected last comes first. An app connected on three devices, or again each day, is one.
-pub async fn list_apps(
-    db: &mut PgConnection,
-    user: UserId,
-    now: Timestamp,
-) -> sqlx::Result<Vec<ConnectedApp>> {
-    sqlx::query_as!(
-        ConnectedApp,
-        r#"
-        select c.id as "client_id: ClientId", c.name as client_name, c.logo_url as client_logo_url,
-               p.name as publisher, c.is_reviewed, o.name as organization_name,
-               coalesce(array_agg(distinct scope) filter (where scope is not null), '{}') as "scopes!",
-               coalesce(array_agg(distinct resource) filter (where resource is not null), '{}') as "resources!",
-               min(g.created_at) as "first_granted_at!", max(g.last_used_at) as last_used_at
-          from grants g
-          join clients c on c.id = g.client_id
-          join organizations p on p.id = c.organization_id
-          join organizations o on o.id = g.organization_id
-          left join unnest(g.scopes) scope on true
-          left join unnest(g.resources) resource on true
-         where g.user_id = $1
-           and g.revoked_at is null
-           and g.expires_at > $2
-         group by c.id, p.id, o.id
-         order by max(max(g.created_at)) over (partition by c.id) desc, c.id, o.id
-        "#,
-        user as UserId,
-        now,
     )
     .fetch_all(db)
     .await

@@ -6,7 +6,9 @@
 //! and name their grant, whose row is looked at when they are used: so a revocation counts at once.
 
 pub mod access_token;
+pub mod connected_app;
 pub mod generation;
 pub mod grant;
 pub mod membership;
+pub mod subject;
 pub mod usage;

@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use url::form_urlencoded;
 
 use crate::app::App;
-use crate::base::ids::ClientId;
 use crate::base::secret::Secret;
 use crate::clients::client;
 use crate::clients::client::Client;
+use crate::clients::identifier;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
@@ -37,13 +37,15 @@ pub(super) async fn authenticate(
     params: &Params,
 ) -> Result<Client, OAuthError> {
     let claimed = claimed(headers, params)?;
-    let id: ClientId = claimed.id.parse().map_err(|_| refused())?;
+    let id = identifier::row_id(&claimed.id).ok_or_else(refused)?;
     let now = app.clock.now();
     let mut db = app.db.acquire().await?;
     let found = client::find(&mut db, id, now).await?.ok_or_else(refused)?;
     let is_proved = match &claimed.secret {
-        Some(secret) => found.client.registration.is_confidential && found.is_proved_by(secret),
-        None => !found.client.registration.is_confidential,
+        Some(secret) => {
+            found.client.registration.token_endpoint_auth_method.has_secret() && found.is_proved_by(secret)
+        }
+        None => !found.client.registration.is_confidential(),
     };
     if !is_proved || !found.client.works() {
         return Err(refused());

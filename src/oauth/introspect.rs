@@ -18,6 +18,7 @@ use crate::base::ids::ClientId;
 use crate::base::ids::GrantId;
 use crate::base::ids::OrganizationId;
 use crate::clients::client;
+use crate::clients::identifier;
 use crate::gate::caller;
 use crate::gate::client_address::ClientAddress;
 use crate::gate::error::ApiError;
@@ -38,14 +39,15 @@ use crate::signing::derived::Verdict;
 
 /// Who asks: a confidential client, or an API key with `admin`.
 struct Asker {
-    organization: OrganizationId,
+    /// `None`: a client that registered itself.
+    organization: Option<OrganizationId>,
     client: Option<ClientId>,
 }
 
 impl Asker {
     /// Its organization's tokens, and those that it was given itself.
     fn may_see(&self, organization: OrganizationId, client: Option<ClientId>) -> bool {
-        self.organization == organization || (self.client.is_some() && self.client == client)
+        self.organization == Some(organization) || (self.client.is_some() && self.client == client)
     }
 }
 
@@ -57,7 +59,7 @@ struct Introspection {
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    client_id: Option<ClientId>,
+    client_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,7 +117,7 @@ async fn asking_client(
     params: &Params,
 ) -> Result<Asker, OAuthError> {
     let client = client_auth::authenticate(app, headers, params).await?;
-    if !client.registration.is_confidential {
+    if !client.registration.is_confidential() {
         // RFC 7662 §4: or anybody could try tokens out.
         return Err(ErrorCode::InvalidClient.because("only a confidential client may introspect"));
     }
@@ -139,7 +141,7 @@ async fn asking_key(
     }
     caller::check_organization(&principal, address)?;
     permission::check_scope(app, &principal, ADMIN)?;
-    Ok(Asker { organization: principal.organization.id, client: None })
+    Ok(Asker { organization: Some(principal.organization.id), client: None })
 }
 
 async fn introspect(app: &App, asker: &Asker, params: &Params) -> Result<Introspection, OAuthError> {
@@ -209,11 +211,11 @@ async fn of_refresh_token(
     Ok(Some(Introspection {
         active: true,
         scope: Some(grant.scopes.to_string()),
-        client_id: Some(grant.client_id),
+        client_id: Some(found.client.identifier()),
         token_type: Some("refresh_token"),
         exp: Some(until.timestamp()),
         iat: Some(grant.rotated_at.timestamp()),
-        sub: Some(grant.user_id.to_string()),
+        sub: Some(app.subjects.subject(&found.client, grant.user_id)),
         iss: Some(app.config.links.issuer().to_owned()),
         org: Some(grant.organization_id),
         grant: Some(grant.id),
@@ -232,7 +234,7 @@ async fn of_access_token(
     let Some(claims) = access_token::read(&keys, app.config.links.issuer(), token, now) else {
         return Ok(None);
     };
-    if !asker.may_see(claims.org, Some(claims.client_id)) {
+    if !asker.may_see(claims.org, identifier::row_id(&claims.client_id)) {
         return Ok(None);
     }
     let live = access_token::find_live(db, &claims, now).await?;

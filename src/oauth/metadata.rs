@@ -45,7 +45,7 @@ fn server_document(app: &App) -> Value {
         "jwks_uri": links.to("/oauth/jwks"),
         "revocation_endpoint": links.to("/oauth/revoke"),
         "introspection_endpoint": links.to("/oauth/introspect"),
-        "scopes_supported": app.config.scopes.all(),
+        "scopes_supported": app.config.scopes.for_people(),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": GRANT_TYPES,

@@ -45,7 +45,7 @@ async fn revoke(app: &App, form: &ClientForm) -> Result<(), OAuthError> {
         generation::revoke(&mut tx, &grant, Ending::Client, act).await?;
         tx.commit().await?;
     } else if let Some(claims) = access_token::read(&keys, app.config.links.issuer(), token, now) {
-        if claims.client_id != client.id {
+        if claims.client_id != client.identifier() {
             return Err(foreign());
         }
         access_token::revoke(&mut db, &claims).await?;

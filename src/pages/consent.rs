@@ -86,7 +86,7 @@ pub fn page(app: &App, csrf: &Csrf, asked: Asked<'_>) -> Page<Consent> {
             name: registration.name.clone(),
             initials: words::initials(&registration.name),
             logo: registration.logo_url.clone(),
-            publisher: asked.client.publisher.clone(),
+            publisher: publisher(asked.client),
             is_reviewed: asked.client.is_reviewed,
         },
         homepage: registration
@@ -108,6 +108,15 @@ pub fn page(app: &App, csrf: &Csrf, asked: Asked<'_>) -> Page<Consent> {
         action: asked.action,
     };
     Page::with_form(consent, csrf, app).form_target(redirect_uri::csp_source(asked.redirect_uri))
+}
+
+/// Whoever registered itself is known by the host that it is at, or sends people to.
+fn publisher(client: &Client) -> String {
+    let host = || {
+        let url = client.metadata_url.as_ref().or_else(|| client.registration.redirect_uris.first());
+        url.map(|url| redirect_uri::host_for_people(url)).unwrap_or_default()
+    };
+    client.publisher.clone().unwrap_or_else(host)
 }
 
 /// With the person's role, where there are several to choose from.
@@ -134,11 +143,13 @@ fn organizations(asked: &Asked<'_>) -> Vec<Choice> {
 /// repeat it: where all groups are so short, they are one.
 fn groups(app: &App, asked: &Asked<'_>) -> Vec<ScopeGroup> {
     let mut groups: Vec<ScopeGroup> = Vec::new();
-    for entry in app.config.scopes.entries().iter().filter(|entry| asked.scopes.contains(&entry.name)) {
+    for entry in
+        app.config.scopes.entries_for_people().iter().filter(|entry| asked.scopes.contains(&entry.name))
+    {
         let scope = AskedScope {
             name: entry.name.clone(),
             sentence: entry.sentence.clone(),
-            is_required: asked.client.registration.required_scopes.contains(&entry.name),
+            is_required: asked.client.requires(&entry.name),
             is_dangerous: entry.is_dangerous,
             is_new: !asked.earlier.is_empty() && is_new(asked, &entry.name),
         };

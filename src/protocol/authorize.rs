@@ -76,6 +76,7 @@ pub fn decide(
         return Err(Refusal::InvalidRequest("response_type is missing"));
     }
     let seen = Seen { client_id: client.id.to_string(), request };
+    let may_ask_for = client.registration.scopes_for_people();
     let mut machine = machine::Authorization::new(&seen);
     let bound_client = match machine.advance(machine::Input::None) {
         machine::Output::Bind { client_id, redirect_uri: Some(uri) } => bound(client_id, uri),
@@ -95,7 +96,11 @@ pub fn decide(
         machine::Output::Negotiate { bound_client, scope } => PreGrant {
             client_id: bound_client.client_id.clone().into_owned(),
             redirect_uri: bound_client.redirect_uri.clone().into_owned(),
-            scope: to_scope(&negotiate(scope.as_ref().map(from_scope).transpose()?, client, known)?)?,
+            scope: to_scope(&negotiate(
+                scope.as_ref().map(from_scope).transpose()?,
+                client,
+                (&may_ask_for, known),
+            )?)?,
         },
         output => return Err(refusal(output)),
     };
@@ -116,7 +121,11 @@ fn bound(client_id: String, redirect_uri: ExactUrl) -> BoundClient<'static> {
 
 /// A client that asks for nothing gets its default (RFC 6749 §3.3); one that asks for more than it may is
 /// refused, not cut down, so that its developer notices.
-pub(super) fn negotiate(asked: Option<Scopes>, client: &Client, known: &Scopes) -> Result<Scopes, Refusal> {
+pub(super) fn negotiate(
+    asked: Option<Scopes>,
+    client: &Client,
+    (may_ask_for, known): (&Scopes, &Scopes),
+) -> Result<Scopes, Refusal> {
     let registration = &client.registration;
     let scopes = match asked {
         Some(asked) if !asked.is_empty() => asked,
@@ -128,7 +137,7 @@ pub(super) fn negotiate(asked: Option<Scopes>, client: &Client, known: &Scopes) 
     if !scopes.is_subset_of(known) {
         return Err(Refusal::InvalidScope("the server knows no such scope"));
     }
-    if !scopes.is_subset_of(&registration.scopes) {
+    if !scopes.is_subset_of(may_ask_for) {
         return Err(Refusal::InvalidScope("the client is not registered for that scope"));
     }
     Ok(scopes)

@@ -13,6 +13,7 @@ use url::Url;
 use crate::clients::client::Client;
 use crate::protocol::Refusal;
 use crate::protocol::authorize::negotiate;
+use crate::protocol::grant::NOWHERE;
 use crate::protocol::grant::from_scope;
 use crate::protocol::grant::to_scope;
 use crate::scopes::Scopes;
@@ -65,7 +66,11 @@ pub fn decide(client: &Client, scope: Option<&str>, known: &Scopes) -> Result<Sc
         machine::Output::Negotiate { bound_client, scope } => PreGrant {
             client_id: bound_client.client_id.clone().into_owned(),
             redirect_uri: bound_client.redirect_uri.clone().into_owned(),
-            scope: to_scope(&negotiate(scope.as_ref().map(from_scope).transpose()?, client, known)?)?,
+            scope: to_scope(&negotiate(
+                scope.as_ref().map(from_scope).transpose()?,
+                client,
+                (&client.registration.scopes, known),
+            )?)?,
         },
         output => return Err(refusal(&output)),
     };
@@ -77,7 +82,7 @@ pub fn decide(client: &Client, scope: Option<&str>, known: &Scopes) -> Result<Sc
 
 /// The machine wants a redirect URI even where nobody is sent anywhere.
 fn bound(client_id: &str) -> Result<BoundClient<'static>, Refusal> {
-    let nowhere = Url::parse("https://nowhere.invalid/").map_err(|_| Refusal::OutOfStep)?;
+    let nowhere = Url::parse(NOWHERE).map_err(|_| Refusal::OutOfStep)?;
     Ok(BoundClient {
         client_id: Cow::Owned(client_id.to_owned()),
         redirect_uri: Cow::Owned(RegisteredUrl::from(nowhere)),

@@ -87,10 +87,10 @@ fn check_redirect_uri<'a>(asked: Option<&str>, grant: &'a PresentedGrant) -> Res
         None if grant.redirect_uri_asked => {
             Err(Refusal::InvalidRequest("redirect_uri is missing: the authorization request had one"))
         }
-        Some(asked) if asked != grant.redirect_uri => {
+        Some(asked) if Some(asked) != grant.redirect_uri.as_deref() => {
             Err(Refusal::InvalidGrant("redirect_uri is not the one of the authorization request"))
         }
-        _ => Ok(&grant.redirect_uri),
+        _ => grant.redirect_uri.as_deref().ok_or(Refusal::InvalidGrant("the grant has no code")),
     }
 }
 

@@ -11,6 +11,8 @@ use crate::grants::generation::PresentedGrant;
 use crate::protocol::Refusal;
 use crate::scopes::Scopes;
 
+pub(super) const NOWHERE: &str = "https://nowhere.invalid/";
+
 pub(super) fn to_scope(scopes: &Scopes) -> Result<Scope, Refusal> {
     scopes.to_string().parse().map_err(|_| Refusal::InvalidScope("the scope is malformed"))
 }
@@ -27,7 +29,9 @@ pub(super) fn to_grant(grant: &PresentedGrant, extensions: Extensions) -> Result
         owner_id: grant.user_id.to_string(),
         client_id: grant.client_id.to_string(),
         scope: to_scope(&grant.scopes)?,
-        redirect_uri: Url::parse(&grant.redirect_uri).map_err(|_| Refusal::OutOfStep)?,
+        // The machines want one even where nobody is sent anywhere.
+        redirect_uri: Url::parse(grant.redirect_uri.as_deref().unwrap_or(NOWHERE))
+            .map_err(|_| Refusal::OutOfStep)?,
         until: Clock::System.now() + TimeDelta::days(1),
         extensions,
     }))

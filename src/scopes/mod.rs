@@ -18,10 +18,17 @@ pub const ADMIN: &str = "admin";
 /// The scopes that every deployment has, in the order in which they are always written.
 pub const BUILT_IN: [&str; 4] = ["read", "write", "delete", ADMIN];
 
+/// An ID token is wanted (OpenID Connect Core §3.1.2.1).
+pub const OPENID: &str = "openid";
+
+/// What an app may be told of who the person is, and access while they are away (OpenID Connect Core §5.4, §11). They
+/// open no API, and every app may ask for them: the person decides.
+pub const IDENTITY: [&str; 4] = [OPENID, "profile", "email", "offline_access"];
+
 /// More than anybody grants; a bound on what hostile input can make us sort.
 const MAX_COUNT: usize = 64;
 
-/// A set of scope names, each once: the built-in ones first, others by name.
+/// A set of scope names, each once: who the person is, the built-in ones, others by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, sqlx::Type)]
 #[sqlx(transparent, no_pg_array)]
 #[serde(transparent)]
@@ -51,17 +58,31 @@ impl Scopes {
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        let mut scopes: Vec<String> = names.into_iter().map(Into::into).take(MAX_COUNT + 1).collect();
+        let scopes: Vec<String> = names.into_iter().map(Into::into).take(MAX_COUNT + 1).collect();
         if scopes.len() > MAX_COUNT || !scopes.iter().all(|name| is_well_formed(name)) {
             return Err(InvalidScope);
         }
-        scopes.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)));
-        scopes.dedup();
-        Ok(Self(scopes))
+        Ok(Self::in_order(scopes))
     }
 
     pub fn built_in() -> Self {
         Self(BUILT_IN.map(str::to_owned).to_vec())
+    }
+
+    pub fn identity() -> Self {
+        Self(IDENTITY.map(str::to_owned).to_vec())
+    }
+
+    /// Those of either.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        Self::in_order(self.0.iter().chain(&other.0).cloned().collect())
+    }
+
+    fn in_order(mut scopes: Vec<String>) -> Self {
+        scopes.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)));
+        scopes.dedup();
+        Self(scopes)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -116,7 +137,8 @@ pub fn is_well_formed(name: &str) -> bool {
 }
 
 fn rank(name: &str) -> usize {
-    BUILT_IN.iter().position(|built_in| *built_in == name).unwrap_or(BUILT_IN.len())
+    let known = IDENTITY.iter().chain(&BUILT_IN);
+    known.clone().position(|known| *known == name).unwrap_or(IDENTITY.len() + BUILT_IN.len())
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::base::secret::Secret;
 use crate::base::server_secret::ServerSecret;
 use crate::clients::client;
 use crate::clients::registration::AUTHORIZATION_CODE;
+use crate::clients::registration::AuthMethod;
 use crate::clients::registration::CLIENT_CREDENTIALS;
 use crate::clients::registration::REFRESH_TOKEN;
 use crate::clients::registration::Registration;
@@ -100,7 +101,7 @@ async fn create(app: &App, secrets: &Secrets) -> anyhow::Result<()> {
 
     // The public one last, so that it stands first in lists: it works without a secret being typed.
     let confidential = client::create(&mut tx, organization, &registration(app, true), &act).await?;
-    let whose = (organization, confidential);
+    let whose = (Some(organization), confidential);
     secret::insert(&mut tx, whose, ("Demo secret", None), &secrets.client_secret, &act).await?;
     client::create(&mut tx, organization, &registration(app, false), &act).await?;
     let new_key = NewApiKey {
@@ -124,9 +125,11 @@ fn registration(app: &App, is_confidential: bool) -> Registration {
     let scopes = Scopes::from_names(["read", "write", "delete"]).unwrap_or_default();
     Registration {
         name: if is_confidential { CONFIDENTIAL_CLIENT } else { PUBLIC_CLIENT }.to_owned(),
-        homepage_url: None,
-        logo_url: None,
-        is_confidential,
+        token_endpoint_auth_method: if is_confidential {
+            AuthMethod::ClientSecretBasic
+        } else {
+            AuthMethod::None
+        },
         redirect_uris: vec![
             app.config.links.to("/playground/callback"),
             // For a client on this machine, on whichever port it has.
@@ -137,8 +140,7 @@ fn registration(app: &App, is_confidential: bool) -> Registration {
         required_scopes: Scopes::from_names(["read"]).unwrap_or_default(),
         scopes,
         grant_types,
-        require_pkce: true,
-        lifetimes: app.config.lifetimes,
+        ..Registration::blank(app.config.lifetimes)
     }
 }
 

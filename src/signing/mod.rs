@@ -4,6 +4,7 @@
 //! Keys live in the database, sealed under the server secret, so that every node has the same ones and a
 //! stolen database has none. Knows nothing of clients, people or grants.
 
+pub mod algorithm;
 pub mod derived;
 pub mod jwt;
 pub mod key;

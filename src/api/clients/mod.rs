@@ -157,7 +157,7 @@ async fn find(app: &App, caller: &Caller, id: ClientId) -> Result<Client, ApiErr
     let found = client::find(&mut db, id, app.clock.now()).await?;
     found
         .map(|found| found.client)
-        .filter(|client| client.organization_id == caller.organization_id())
+        .filter(|client| client.belongs_to(caller.organization_id()))
         .ok_or_else(ApiError::not_found)
 }
 

@@ -65,8 +65,8 @@ pub async fn create(
 ) -> Result<impl IntoResponse, ApiError> {
     let now = app.clock.now();
     let client = find(&app, &caller, id).await?;
-    if !client.registration.is_confidential {
-        return Err(ApiErrorCode::Conflict.because("A public client has no secrets"));
+    if !client.registration.token_endpoint_auth_method.has_secret() {
+        return Err(ApiErrorCode::Conflict.because("This client does not prove itself with a secret"));
     }
     let label = key::parse_label(&body.label).ok_or_else(|| {
         ApiErrorCode::ValidationError.because("A label has 1 to 100 characters").at("label")

@@ -3,6 +3,7 @@
 use chrono::DateTime;
 use chrono::Utc;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::api::clients::body::ClientType;
@@ -10,18 +11,29 @@ use crate::app::App;
 use crate::base::ids::ClientId;
 use crate::base::ids::ClientSecretId;
 use crate::clients::client::Client;
+use crate::clients::registration::AuthMethod;
+use crate::clients::registration::SubjectType;
 use crate::clients::secret;
 use crate::gate::error::ApiError;
 use crate::scopes::Scopes;
+use crate::signing::algorithm::SigningAlg;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Client)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a metadata field of its own")]
 pub struct Shown {
     client_id: ClientId,
     name: String,
     r#type: ClientType,
     homepage_url: Option<String>,
     logo_url: Option<String>,
+    policy_uri: Option<String>,
+    tos_uri: Option<String>,
+    contacts: Vec<String>,
+    token_endpoint_auth_method: AuthMethod,
+    #[schema(value_type = Option<Object>)]
+    jwks: Option<Value>,
+    jwks_uri: Option<String>,
     redirect_uris: Vec<String>,
     /// What it may ask for.
     scopes: Scopes,
@@ -31,6 +43,18 @@ pub struct Shown {
     required_scopes: Scopes,
     grant_types: Vec<String>,
     require_pkce: bool,
+    require_pushed_authorization_requests: bool,
+    require_signed_request_object: bool,
+    dpop_bound_access_tokens: bool,
+    subject_type: SubjectType,
+    sector_identifier_uri: Option<String>,
+    id_token_signed_response_alg: SigningAlg,
+    introspection_signed_response_alg: SigningAlg,
+    /// `null` is the server's.
+    access_token_signing_alg: Option<SigningAlg>,
+    post_logout_redirect_uris: Vec<String>,
+    backchannel_logout_uri: Option<String>,
+    backchannel_logout_session_required: bool,
     access_token_seconds: i64,
     refresh_token_idle_seconds: i64,
     refresh_token_max_seconds: i64,
@@ -96,12 +120,29 @@ impl From<&Client> for Shown {
             name: registration.name,
             homepage_url: registration.homepage_url,
             logo_url: registration.logo_url,
+            policy_uri: registration.policy_uri,
+            tos_uri: registration.tos_uri,
+            contacts: registration.contacts,
+            token_endpoint_auth_method: registration.token_endpoint_auth_method,
+            jwks: registration.jwks,
+            jwks_uri: registration.jwks_uri,
             redirect_uris: registration.redirect_uris,
             scopes: registration.scopes,
             default_scopes: registration.default_scopes,
             required_scopes: registration.required_scopes,
             grant_types: registration.grant_types,
             require_pkce: registration.require_pkce,
+            require_pushed_authorization_requests: registration.require_pushed_authorization_requests,
+            require_signed_request_object: registration.require_signed_request_object,
+            dpop_bound_access_tokens: registration.dpop_bound_access_tokens,
+            subject_type: registration.subject_type,
+            sector_identifier_uri: registration.sector_identifier_uri,
+            id_token_signed_response_alg: registration.id_token_signed_response_alg,
+            introspection_signed_response_alg: registration.introspection_signed_response_alg,
+            access_token_signing_alg: registration.access_token_signing_alg,
+            post_logout_redirect_uris: registration.post_logout_redirect_uris,
+            backchannel_logout_uri: registration.backchannel_logout_uri,
+            backchannel_logout_session_required: registration.backchannel_logout_session_required,
             access_token_seconds: lifetimes.access_token.num_seconds(),
             refresh_token_idle_seconds: lifetimes.refresh_token_idle.num_seconds(),
             refresh_token_max_seconds: lifetimes.refresh_token_max.num_seconds(),

@@ -32,6 +32,7 @@ use crate::gate::session::new_organization_url;
 use crate::gate::session::sign_in_url;
 use crate::grants::generation;
 use crate::grants::grant;
+use crate::grants::grant::Authentication;
 use crate::grants::grant::EarlierConsent;
 use crate::grants::grant::NewGrant;
 use crate::oauth::authorize::request::AuthorizeRequest;
@@ -311,9 +312,13 @@ async fn grant_to(
         user: signed_in.user.id,
         scopes: &scopes,
         resources: &request.resources,
-        redirect_uri: &request.redirect_uri,
+        redirect_uri: Some(&request.redirect_uri),
         redirect_uri_asked: request.redirect_uri_asked,
         code_challenge: request.code_challenge.as_deref(),
+        nonce: request.nonce.as_deref(),
+        claims: None,
+        authentication: Authentication { at: signed_in.sign_in.at, session: signed_in.sign_in.session_id },
+        dpop_jkt: None,
         expires_at: act.at + request.client.registration.lifetimes.refresh_token_max,
         token_key: keys.newest_token_key(),
     };

@@ -5,9 +5,9 @@ use chrono::TimeDelta;
 
 use crate::app::App;
 use crate::base::clock::Timestamp;
-use crate::base::ids::ClientId;
 use crate::clients::client;
 use crate::clients::client::Client;
+use crate::clients::identifier;
 use crate::clients::registration::AUTHORIZATION_CODE;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
@@ -27,6 +27,7 @@ pub(super) struct AuthorizeRequest {
     pub scopes: Scopes,
     pub resources: Vec<String>,
     pub code_challenge: Option<String>,
+    pub nonce: Option<String>,
     pub prompts: Vec<Prompt>,
     pub max_age: Option<TimeDelta>,
 }
@@ -90,8 +91,8 @@ impl AuthorizeRequest {
 
     /// What the person ticked, of what was asked, and what the client cannot do without.
     pub(super) fn granted(&self, ticked: &Scopes) -> Scopes {
-        let required = &self.client.registration.required_scopes;
-        let names = self.scopes.iter().filter(|name| ticked.contains(name) || required.contains(name));
+        let is_needed = |name: &str| self.client.requires(name);
+        let names = self.scopes.iter().filter(|name| is_needed(name) || ticked.contains(name));
         Scopes::from_names(names).unwrap_or_default()
     }
 
@@ -104,7 +105,7 @@ impl AuthorizeRequest {
 
 async fn find_client(app: &App, params: &Params, now: Timestamp) -> Result<Client, Stop> {
     let id = params.required("client_id").map_err(Stop::from)?;
-    let id: ClientId = id.parse().map_err(|_| Stop::UnknownClient)?;
+    let id = identifier::row_id(id).ok_or(Stop::UnknownClient)?;
     let mut db = app.db.acquire().await.map_err(|error| Stop::Failed(error.into()))?;
     let found = client::find(&mut db, id, now).await.map_err(|error| Stop::Failed(error.into()))?;
     found.map(|found| found.client).filter(Client::works).ok_or(Stop::UnknownClient)
@@ -151,9 +152,8 @@ fn check(
             code_challenge_method: params.optional("code_challenge_method")?,
         },
         &client,
-        app.config.scopes.all(),
+        app.config.scopes.for_people(),
     )?;
-    params.optional("nonce")?;
     params.optional("login_hint")?;
     Ok(AuthorizeRequest {
         redirect_uri: redirect_uri.to_owned(),
@@ -162,6 +162,7 @@ fn check(
         scopes: accepted.scopes,
         resources: resource::asked(params, &app.config)?,
         code_challenge: accepted.code_challenge,
+        nonce: params.optional("nonce")?.map(str::to_owned),
         prompts: prompts(params.optional("prompt")?)?,
         max_age: max_age(params.optional("max_age")?)?,
         client,

@@ -8,6 +8,7 @@ use crate::clients::client::Client;
 use crate::clients::registration::REFRESH_TOKEN;
 use crate::grants::access_token;
 use crate::grants::access_token::Holder;
+use crate::grants::access_token::NewToken;
 use crate::grants::generation;
 use crate::grants::generation::Ending;
 use crate::oauth::error::ErrorCode;
@@ -66,9 +67,9 @@ pub(super) async fn exchange(
         return Err(ErrorCode::InvalidGrant.because("the code was used before; its tokens are revoked"));
     };
 
-    let holder = Holder::Grant { id: grant.id, user: grant.user_id, organization: grant.organization_id };
-    let issuer = app.config.links.issuer();
-    let access_token = access_token::mint(&keys, issuer, client, (holder, &grant.scopes, &resources), now)?;
+    let holder = Holder::Grant(&grant);
+    let new = NewToken { client, holder, scopes: &grant.scopes, resources: &resources, dpop_jkt: None };
+    let access_token = access_token::mint(&keys, app.issuer(), &new, now)?;
     let refresh_token = if client.has_grant_type(REFRESH_TOKEN) { Some(grant.token(&keys)?) } else { None };
     Ok(TokenResponse::bearer(&access_token, lifetimes.access_token, refresh_token.as_ref(), &grant.scopes))
 }

@@ -7,6 +7,7 @@ use crate::audit::act::Act;
 use crate::clients::client::Client;
 use crate::grants::access_token;
 use crate::grants::access_token::Holder;
+use crate::grants::access_token::NewToken;
 use crate::grants::generation;
 use crate::grants::generation::Ending;
 use crate::oauth::error::ErrorCode;
@@ -40,7 +41,8 @@ pub(super) async fn refresh(
         let found = generation::find(&mut db, &keys, Kind::Refresh, refresh_token).await?;
         let scopes = refresh::decide(request, found.as_ref().map(|(grant, _)| grant))?;
         // What the client, or anybody, may no longer ask for is not refreshed either.
-        let scopes = scopes.only_in(&client.registration.scopes).only_in(app.config.scopes.all());
+        let scopes =
+            scopes.only_in(&client.registration.scopes_for_people()).only_in(app.config.scopes.for_people());
         let Some((grant, presented)) = found else {
             return Err(ErrorCode::InvalidGrant.because("the refresh token is unknown"));
         };
@@ -80,9 +82,9 @@ pub(super) async fn refresh(
             }
         };
 
-        let holder = Holder::Grant { id: grant.id, user: grant.user_id, organization: grant.organization_id };
-        let issuer = app.config.links.issuer();
-        let access_token = access_token::mint(&keys, issuer, client, (holder, &scopes, &resources), now)?;
+        let holder = Holder::Grant(&grant);
+        let new = NewToken { client, holder, scopes: &scopes, resources: &resources, dpop_jkt: None };
+        let access_token = access_token::mint(&keys, app.issuer(), &new, now)?;
         // For a retry on another node than the first attempt's, its key may be news.
         let keys = app.keys_that(|keys| keys.has_token_key(grant.token_key)).await?;
         let successor = grant.token(&keys)?;

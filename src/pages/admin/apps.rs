@@ -59,7 +59,7 @@ pub async fn get(
     let row = |client: Client| Row {
         id: client.id.to_string(),
         name: client.registration.name,
-        publisher: client.publisher,
+        publisher: client.publisher.unwrap_or_else(|| "itself".to_owned()),
         homepage: client.registration.homepage_url,
         redirect_uris: client.registration.redirect_uris,
         scopes: client.registration.scopes.iter().map(str::to_owned).collect(),

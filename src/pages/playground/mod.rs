@@ -89,12 +89,12 @@ async fn clients(app: &App, visitor: &Visitor) -> Result<Vec<Client>, PageError>
     }
     let uri = redirect_uri(app);
     clients.retain(|client| client.works() && client.may_redirect_to(&uri));
-    clients.sort_by_key(|client| client.registration.is_confidential);
+    clients.sort_by_key(|client| client.registration.is_confidential());
     Ok(clients)
 }
 
 fn choice(client: &Client, chosen: Option<&Client>) -> Choice {
-    let kind = if client.registration.is_confidential { "confidential" } else { "public" };
+    let kind = if client.registration.is_confidential() { "confidential" } else { "public" };
     Choice {
         value: client.id.to_string(),
         label: format!("{} ({kind})", client.registration.name),
@@ -126,7 +126,7 @@ pub async fn start(State(app): State<App>, visitor: Visitor, posted: Form) -> Re
     let scopes = Scopes::from_names(posted.all("scope"))
         .map_err(|_| PageError::bad_request("A scope in the form cannot be the name of a scope."))?;
     let secret = posted.one("client_secret")?;
-    if client.registration.is_confidential && secret.is_empty() {
+    if client.registration.is_confidential() && secret.is_empty() {
         let problem = format!("{} is confidential: it needs its secret.", client.registration.name);
         let page = Playground {
             clients: clients.iter().map(|offered| choice(offered, Some(client))).collect(),

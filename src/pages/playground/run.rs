@@ -49,7 +49,7 @@ pub struct Run {
 impl Run {
     /// A person's request through `client`, whose secret is needed if it is confidential.
     pub fn new(client: &Client, client_secret: &str, scopes: &Scopes, now: Timestamp) -> Self {
-        let is_confidential = client.registration.is_confidential;
+        let is_confidential = client.registration.is_confidential();
         let client_secret = if is_confidential { client_secret } else { "" };
         Self {
             is_confidential,

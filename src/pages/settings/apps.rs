@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::app::scope_catalog::ScopeCatalog;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ClientId;
+use crate::grants::connected_app;
 use crate::grants::grant;
 use crate::grants::grant::Whose;
 use crate::pages::error::PageError;
@@ -62,13 +63,21 @@ pub async fn list(State(app): State<App>, visitor: Visitor) -> Result<Page<Apps>
     Ok(visitor.page(&app, page))
 }
 
-async fn find(app: &App, visitor: &Visitor, now: Timestamp) -> Result<Vec<grant::ConnectedApp>, PageError> {
+async fn find(
+    app: &App,
+    visitor: &Visitor,
+    now: Timestamp,
+) -> Result<Vec<connected_app::ConnectedApp>, PageError> {
     let mut db = app.db.acquire().await?;
-    Ok(grant::list_apps(&mut db, visitor.user().id, now).await?)
+    Ok(connected_app::list(&mut db, visitor.user().id, now).await?)
 }
 
 /// One entry for each app, with what it may do in each organization.
-fn by_app(found: Vec<grant::ConnectedApp>, catalog: &ScopeCatalog, now: Timestamp) -> Vec<ConnectedApp> {
+fn by_app(
+    found: Vec<connected_app::ConnectedApp>,
+    catalog: &ScopeCatalog,
+    now: Timestamp,
+) -> Vec<ConnectedApp> {
     let mut apps: Vec<ConnectedApp> = Vec::new();
     for row in found {
         let id = row.client_id.to_string();
@@ -81,18 +90,18 @@ fn by_app(found: Vec<grant::ConnectedApp>, catalog: &ScopeCatalog, now: Timestam
     apps
 }
 
-fn face(row: grant::ConnectedApp) -> AppFace {
+fn face(row: connected_app::ConnectedApp) -> AppFace {
     AppFace {
         initials: words::initials(&row.client_name),
         name: row.client_name,
         logo: row.client_logo_url,
-        publisher: row.publisher,
+        publisher: row.publisher.unwrap_or_else(|| "an app that registered itself".to_owned()),
         is_reviewed: row.is_reviewed,
     }
 }
 
-fn access(row: &grant::ConnectedApp, catalog: &ScopeCatalog, now: Timestamp) -> Access {
-    let entries = catalog.entries().iter().filter(|entry| row.scopes.contains(&entry.name));
+fn access(row: &connected_app::ConnectedApp, catalog: &ScopeCatalog, now: Timestamp) -> Access {
+    let entries = catalog.entries_for_people().iter().filter(|entry| row.scopes.contains(&entry.name));
     Access {
         organization: row.organization_name.clone(),
         scopes: entries.map(|entry| entry.sentence.clone()).collect(),

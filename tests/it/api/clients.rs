@@ -61,6 +61,23 @@ async fn a_public_client_is_registered_with_safe_defaults() {
         "created_at": "2030-01-01T00:00:00Z",
         "last_used_at": null,
         "secrets": [],
+        "policy_uri": null,
+        "tos_uri": null,
+        "contacts": [],
+        "token_endpoint_auth_method": "none",
+        "jwks": null,
+        "jwks_uri": null,
+        "require_pushed_authorization_requests": false,
+        "require_signed_request_object": false,
+        "dpop_bound_access_tokens": false,
+        "subject_type": "public",
+        "sector_identifier_uri": null,
+        "id_token_signed_response_alg": "RS256",
+        "introspection_signed_response_alg": "RS256",
+        "access_token_signing_alg": null,
+        "post_logout_redirect_uris": [],
+        "backchannel_logout_uri": null,
+        "backchannel_logout_session_required": false,
     });
     assert_eq!(answer.json, expected);
     assert_eq!(server.get_as(&admin, &format!("/v1/clients/{id}")).await.json, expected);

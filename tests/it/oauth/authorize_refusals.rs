@@ -1,5 +1,7 @@
 //! `/oauth/authorize`: what is wrong with a request, and whom it is told (RFC 6749 §4.1.2.1).
 
+use countersign::clients::registration::AuthMethod;
+
 use crate::oauth::Scene;
 use crate::oauth::assert_shown_as_page;
 use crate::support::Answer;
@@ -190,7 +192,7 @@ async fn a_repeated_state_is_an_invalid_request_and_neither_goes_back() {
 #[tokio::test]
 async fn a_client_that_did_not_register_codes_is_unauthorized() {
     let scene = Scene::with_client(|registration| {
-        registration.is_confidential = true;
+        registration.token_endpoint_auth_method = AuthMethod::ClientSecretBasic;
         registration.grant_types = vec!["client_credentials".to_owned()];
     })
     .await;
@@ -205,7 +207,7 @@ async fn only_a_client_registered_for_it_may_do_without_pkce() {
     let without = [("code_challenge", ""), ("code_challenge_method", "")];
     let bound = Scene::confidential().await;
     let free = Scene::with_client(|registration| {
-        registration.is_confidential = true;
+        registration.token_endpoint_auth_method = AuthMethod::ClientSecretBasic;
         registration.require_pkce = false;
     })
     .await;

@@ -66,7 +66,7 @@ async fn the_scheme_may_be_written_in_any_case() {
 async fn both_halves_of_basic_are_form_decoded() {
     let scene = Scene::confidential().await;
     let plain = "p+w d:%2F&=/\"\u{fc}\u{20ac}";
-    let client = (scene.ada.organization, scene.client_id());
+    let client = (Some(scene.ada.organization), scene.client_id());
     let mut tx = scene.server.app.db.begin().await.unwrap();
     secret::insert(&mut tx, client, ("odd", None), &Secret::new(plain), &scene.server.act()).await.unwrap();
     tx.commit().await.unwrap();
@@ -198,7 +198,7 @@ async fn a_stranger_cannot_learn_which_clients_exist() {
 async fn every_secret_of_a_client_works_until_it_expires_or_is_deleted() {
     let scene = Scene::confidential().await;
     let (id, now) = (scene.client_id(), scene.server.clock.now());
-    let (client, act) = ((scene.ada.organization, id), scene.server.act());
+    let (client, act) = ((Some(scene.ada.organization), id), scene.server.act());
     let hour = Some(now + TimeDelta::hours(1));
     let mut tx = scene.server.app.db.begin().await.unwrap();
     let (_, expiring) = secret::create(&mut tx, client, "expiring", hour, &act).await.unwrap().unwrap();

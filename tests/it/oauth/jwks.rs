@@ -107,6 +107,9 @@ async fn an_access_token_carries_the_claims_of_rfc_9068() {
             "scope": "read write",
             "org": scene.ada.organization.to_string(),
             "grant": claims["grant"],
+            "auth_time": now,
+            "acr": "urn:countersign:acr:password",
+            "amr": ["pwd"],
         })
     );
     let (_, key) = scene.server.key(scene.ada.organization, "admin").await;

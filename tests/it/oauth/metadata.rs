@@ -36,10 +36,13 @@ async fn the_server_says_what_it_can_do() {
             "jwks_uri": format!("{issuer}/oauth/jwks"),
             "revocation_endpoint": format!("{issuer}/oauth/revoke"),
             "introspection_endpoint": format!("{issuer}/oauth/introspect"),
-            "scopes_supported": ["read", "write", "delete", "admin"],
+            "scopes_supported": ["openid", "profile", "email", "offline_access", "read", "write", "delete", "admin"],
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
-            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials",
+                "urn:ietf:params:oauth:grant-type:device_code",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+            ],
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
             "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
             "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
@@ -95,7 +98,20 @@ async fn a_scope_of_the_deployment_is_listed() {
 
     let answer = server.get(SERVER).await;
 
-    assert_eq!(answer.json["scopes_supported"], json!(["read", "write", "delete", "admin", "contacts:read"]));
+    assert_eq!(
+        answer.json["scopes_supported"],
+        json!([
+            "openid",
+            "profile",
+            "email",
+            "offline_access",
+            "read",
+            "write",
+            "delete",
+            "admin",
+            "contacts:read"
+        ])
+    );
 }
 
 #[tokio::test]

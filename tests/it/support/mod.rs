@@ -31,6 +31,7 @@ use countersign::base::mail::Mailer;
 use countersign::base::secret::Secret;
 use countersign::base::server_secret::ServerSecret;
 use countersign::clients::client;
+use countersign::clients::registration::AuthMethod;
 use countersign::clients::registration::Registration;
 use countersign::clients::secret;
 use countersign::organizations::ip_allowlist::IpAllowlist;
@@ -248,7 +249,7 @@ impl TestServer {
     /// The same with a secret and all grant types.
     pub async fn confidential_client(&self, organization: OrganizationId) -> OAuthClient {
         self.client(organization, |registration| {
-            registration.is_confidential = true;
+            registration.token_endpoint_auth_method = AuthMethod::ClientSecretBasic;
             registration.grant_types.push("client_credentials".to_owned());
         })
         .await
@@ -262,24 +263,19 @@ impl TestServer {
         let scopes = Scopes::parse("read write delete").unwrap();
         let mut registration = Registration {
             name: "Test app".to_owned(),
-            homepage_url: None,
-            logo_url: None,
-            is_confidential: false,
             redirect_uris: vec![CALLBACK.to_owned()],
             default_scopes: scopes.clone(),
-            required_scopes: Scopes::default(),
             scopes,
-            grant_types: vec!["authorization_code".to_owned(), "refresh_token".to_owned()],
-            require_pkce: true,
-            lifetimes: self.app.config.lifetimes,
+            ..Registration::blank(self.app.config.lifetimes)
         };
         adjust(&mut registration);
         registration.check(self.app.config.scopes.all()).unwrap();
         let act = self.act();
         let mut tx = self.app.db.begin().await.unwrap();
         let id: ClientId = client::create(&mut tx, organization, &registration, &act).await.unwrap();
-        let secret = if registration.is_confidential {
-            let created = secret::create(&mut tx, (organization, id), "test", None, &act).await.unwrap();
+        let secret = if registration.token_endpoint_auth_method.has_secret() {
+            let created =
+                secret::create(&mut tx, (Some(organization), id), "test", None, &act).await.unwrap();
             created.map(|(_, secret)| secret)
         } else {
             None

@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::app::config::Config;
 use crate::clients::registration;
+use crate::clients::registration::AuthMethod;
 use crate::clients::registration::Invalid;
 use crate::clients::registration::Registration;
 use crate::pages::error::PageError;
@@ -62,26 +63,15 @@ pub struct OfferedScope {
 /// What a new app begins with: the safe and usual things.
 pub fn blank(config: &Config) -> Registration {
     Registration {
-        name: String::new(),
-        homepage_url: None,
-        logo_url: None,
-        is_confidential: true,
-        redirect_uris: Vec::new(),
+        token_endpoint_auth_method: AuthMethod::ClientSecretBasic,
         scopes: Scopes::parse("read").unwrap_or_default(),
-        default_scopes: Scopes::default(),
-        required_scopes: Scopes::default(),
-        grant_types: vec![
-            registration::AUTHORIZATION_CODE.to_owned(),
-            registration::REFRESH_TOKEN.to_owned(),
-        ],
-        require_pkce: true,
-        lifetimes: config.lifetimes,
+        ..Registration::blank(config.lifetimes)
     }
 }
 
 /// `is_new`: whether the type can be chosen.
 pub fn show(app: &App, registration: &Registration, is_new: bool) -> AppForm {
-    let kind = if registration.is_confidential { "confidential" } else { "public" };
+    let kind = if registration.is_confidential() { "confidential" } else { "public" };
     let choice = |(value, label, hint): (&str, &str, &'static str), is_checked| Choice {
         value: value.to_owned(),
         label: label.to_owned(),

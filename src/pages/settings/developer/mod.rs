@@ -54,7 +54,7 @@ impl OwnApp {
             name: registration.name.clone(),
             initials: words::initials(&registration.name),
             logo: registration.logo_url.clone(),
-            kind: Tag::new("", if registration.is_confidential { "confidential" } else { "public" }),
+            kind: Tag::new("", if registration.is_confidential() { "confidential" } else { "public" }),
             is_reviewed: client.is_reviewed,
             is_disabled: client.disabled_at.is_some(),
             created: words::moment(client.created_at, now),

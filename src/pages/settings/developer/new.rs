@@ -9,6 +9,7 @@ use axum::response::Response;
 
 use crate::app::App;
 use crate::clients::client;
+use crate::clients::registration::AuthMethod;
 use crate::pages::error::PageError;
 use crate::pages::form::Form;
 use crate::pages::page::Page;
@@ -42,13 +43,13 @@ pub async fn post(
     posted: Form,
 ) -> Result<Response, PageError> {
     check_plan(&app, &visitor).await?;
-    let is_confidential = match posted.one("kind")? {
-        "confidential" => true,
-        "public" => false,
+    let auth_method = match posted.one("kind")? {
+        "confidential" => AuthMethod::ClientSecretBasic,
+        "public" => AuthMethod::None,
         _ => return Err(PageError::bad_request("Choose one of the two types that the form offers.")),
     };
     let mut registration = app_form::read(&posted, &app_form::blank(&app.config))?;
-    registration.is_confidential = is_confidential;
+    registration.token_endpoint_auth_method = auth_method;
     if let Err(invalid) = registration.check(app.config.scopes.all()) {
         let form = app_form::refuse(app_form::show(&app, &registration, true), &invalid);
         let page = visitor.page(&app, NewApp { frame: visitor.frame(DEVELOPER).await?, form });

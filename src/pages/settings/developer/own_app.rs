@@ -129,7 +129,7 @@ pub async fn page(
         frame: visitor.frame(DEVELOPER).await?,
         app: OwnApp::new(client, now),
         endpoints: ENDPOINTS.map(|(name, path)| Endpoint { name, url: app.config.links.to(path) }).into(),
-        has_secrets: client.registration.is_confidential,
+        has_secrets: client.registration.is_confidential(),
         secrets: secrets.into_iter().map(|secret| row(secret, now)).collect(),
         secret_form,
         form,
@@ -155,9 +155,8 @@ pub async fn find(app: &App, visitor: &Visitor, id: &str) -> Result<Client, Page
     let id = ClientId::from_str(id).map_err(|_| gone())?;
     let mut db = app.db.acquire().await?;
     let found = client::find(&mut db, id, app.clock.now()).await?;
-    let own =
-        found.map(|found| found.client).filter(|client| client.organization_id == visitor.organization().id);
-    own.ok_or_else(gone)
+    let own = |client: &Client| client.belongs_to(visitor.organization().id);
+    found.map(|found| found.client).filter(own).ok_or_else(gone)
 }
 
 pub async fn get_delete(
@@ -191,7 +190,7 @@ pub async fn delete(
 ) -> Result<Redirect, PageError> {
     let client = find(&app, &visitor, &id).await?;
     let mut tx = app.db.begin().await?;
-    client::delete(&mut tx, client.organization_id, client.id, &visitor.act).await?;
+    client::delete(&mut tx, visitor.organization().id, client.id, &visitor.act).await?;
     tx.commit().await?;
     visitor.notify(format!("{} was deleted.", client.registration.name)).await?;
     Ok(Redirect::to(DEVELOPER))

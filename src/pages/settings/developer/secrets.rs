@@ -122,7 +122,7 @@ pub async fn delete(
 /// An app that may have secrets.
 async fn find(app: &App, visitor: &Visitor, id: &str) -> Result<Client, PageError> {
     let client = own_app::find(app, visitor, id).await?;
-    if client.registration.is_confidential { Ok(client) } else { Err(PageError::not_found()) }
+    if client.registration.is_confidential() { Ok(client) } else { Err(PageError::not_found()) }
 }
 
 async fn find_secret(app: &App, client: &Client, id: &str) -> Result<ClientSecret, PageError> {
