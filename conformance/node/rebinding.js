@@ -178,27 +178,31 @@ async function tryEverything() {
     assert.match(problem, /^No connection: /);
   });
 
-  await holds('a name server that never answers holds up its own webhooks, within their limit, and no others', async () => {
+  await holds('a name server that never answers holds up who asked it, within the limit, and nobody else', async () => {
     const company = await Company.create(server, 'silent');
-    const silent = await Promise.all(Array.from({ length: 8 }, (_, index) => webhookOf(company, `silent-${index}`, [null])));
-    const swift = await webhookOf(company, 'swift', [[PUBLIC[0]]]);
-    const waiting = await Promise.all(silent.map((webhook) => company.test(webhook)));
-    await until('the queries', () => silent.every(({ host }) => names.asked(host).A > 0));
-    const other = await company.deliver(swift);
-    arrived(other);
-    const attempts = await Promise.all(silent.map((webhook, index) => company.attempts(webhook, waiting[index])));
-    for (const attempt of attempts.flat()) {
+    // As many as there may be; with four events for each they are more than are sent at once.
+    const silent = await Promise.all(Array.from({ length: 20 }, (_, index) =>
+      webhookOf(company, `silent-${index}`, [null], ['api_key.created'])));
+    const other = await Company.create(server, 'swift');
+    const swift = await webhookOf(other, 'swift', [[PUBLIC[0]]]);
+    for (let count = 0; count < 4; count++) await company.makeKey();
+    const waiting = () => silent.filter(({ host }) => names.asked(host).A > 0);
+    await until('the queries', () => waiting().length > 2);
+    const arrival = await other.deliver(swift);
+    arrived(arrival);
+    for (const webhook of waiting().slice(0, 3)) {
+      const [attempt] = await company.attempts(webhook, (await company.log(webhook)).at(-1).id);
       assert.deepEqual([attempt.status, attempt.problem], [null, 'No connection: none came about within 5 seconds']);
       assert.ok(attempt.duration_ms < LIMIT, `${attempt.duration_ms} ms`);
-      assert.ok(end(attempt) > end(other), 'the other did not wait');
+      assert.ok(end(attempt) > end(arrival), 'the other did not wait');
     }
   });
 
-  await check('nor does it hold up a server that is to end', async () => {
+  await check('nor does it hold up a server that is to end for longer than what is under way', async () => {
     const asked = Date.now();
     await server.takeAway();
     const took = Date.now() - asked;
-    assert.ok(took < 5000, `${took} ms`);
+    assert.ok(took < 10_000, `${took} ms`);
   });
 
   await check('a server that may send to private addresses does get inside: it would have been seen', async () => {
