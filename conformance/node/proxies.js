@@ -5,7 +5,8 @@ import assert from 'node:assert/strict';
 
 import { check } from './check.js';
 import { apiKey, bearer, call } from './proxies/caller.js';
-import { Api, Database, Server, endWorld, startCaddy, startNginx } from './proxies/world.js';
+import { Api, startCaddy, startNginx } from './proxies/world.js';
+import { Database, LOOPBACK, Server, endWorld } from './world.js';
 
 const PATHS = ['/v1/contacts', '/v1/conversations', '/api/agents', '/v1/profile'];
 const RATE = ['x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset', 'ratelimit-policy', 'ratelimit'];
@@ -16,7 +17,8 @@ const METHODS = {
 let database, server, api;
 try {
   database = await Database.create();
-  server = await Server.create(database);
+  // The addresses of callers, which the proxies report, are others of 127.0.0.0/8.
+  server = await Server.create(database, { COUNTERSIGN_TRUSTED_PROXIES: LOOPBACK });
   api = await Api.create();
   for (const start of [startNginx, startCaddy]) await tryEverything(await start(server, api));
 } finally {

@@ -22,6 +22,7 @@ use reqwest::redirect::Policy;
 use url::Host;
 use url::Url;
 
+/// From the first look-up to the end of the TLS handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// From the first look-up to the last byte that is read.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
@@ -172,7 +173,10 @@ fn failure(error: &reqwest::Error) -> Failure {
     }
     let words = cause.to_string().chars().take(MAX_CAUSE).collect();
     match (error.is_timeout(), error.is_connect()) {
-        (true, _) => Failure::TimedOut,
+        (true, true) => {
+            Failure::NoConnection(format!("none came about within {} seconds", CONNECT_TIMEOUT.as_secs()))
+        }
+        (true, false) => Failure::TimedOut,
         (false, true) => Failure::NoConnection(words),
         (false, false) => Failure::Broken(words),
     }

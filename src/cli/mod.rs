@@ -73,7 +73,10 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };
-    match runtime.block_on(execute(cli)) {
+    let result = runtime.block_on(execute(cli));
+    // The look-up of a name cannot be given up: nobody is to wait for one that is not answered.
+    runtime.shutdown_background();
+    match result {
         Ok(code) => code,
         Err(error) => failed(&error),
     }

@@ -21,6 +21,7 @@ use url::Url;
 use crate::app::App;
 use crate::audit::act::Act;
 use crate::base::clock::Timestamp;
+use crate::base::ids::OrganizationId;
 use crate::base::ids::WebhookEndpointId;
 use crate::base::mail::Mail;
 use crate::base::outgoing::Request;
@@ -69,15 +70,15 @@ impl Worker {
 
 async fn deliver_all(app: App, mut stopped: oneshot::Receiver<()>) {
     let mut under_way = JoinSet::new();
-    let mut endpoints = HashMap::new();
+    let mut whose = HashMap::new();
     loop {
-        let busy = busy(endpoints.values().copied());
-        match take(&app, &busy, AT_ONCE - under_way.len()).await {
+        let (endpoints, organizations): (Vec<_>, Vec<_>) = whose.values().copied().unzip();
+        match take(&app, (&endpoints, &organizations), AT_ONCE - under_way.len()).await {
             Ok(taken) => {
                 for due in taken {
-                    let (app, endpoint) = (app.clone(), due.endpoint);
+                    let (app, of) = (app.clone(), (due.endpoint, due.event.organization));
                     let task = under_way.spawn(async move { deliver(&app, &due).await });
-                    endpoints.insert(task.id(), endpoint);
+                    whose.insert(task.id(), of);
                 }
             }
             Err(error) => {
@@ -90,7 +91,7 @@ async fn deliver_all(app: App, mut stopped: oneshot::Receiver<()>) {
             // There is room for another.
             Some(ended) = under_way.join_next_with_id() => {
                 let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
-                endpoints.remove(&id);
+                whose.remove(&id);
             }
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
@@ -98,20 +99,11 @@ async fn deliver_all(app: App, mut stopped: oneshot::Receiver<()>) {
     under_way.join_all().await;
 }
 
-/// Those to which as much as may be is under way.
-fn busy(under_way: impl Iterator<Item = WebhookEndpointId>) -> Vec<WebhookEndpointId> {
-    let mut counts: HashMap<WebhookEndpointId, i64> = HashMap::new();
-    for endpoint in under_way {
-        *counts.entry(endpoint).or_default() += 1;
-    }
-    counts.into_iter().filter(|(_, count)| *count >= due::AT_ONCE).map(|(endpoint, _)| endpoint).collect()
-}
-
 /// Makes all deliveries that are due, and answers how many there were. For tests, in which nothing happens by itself.
 pub async fn deliver_due(app: &App) -> sqlx::Result<usize> {
     let mut count = 0;
     loop {
-        let taken = take(app, &[], AT_ONCE).await?;
+        let taken = take(app, (&[], &[]), AT_ONCE).await?;
         if taken.is_empty() {
             return Ok(count);
         }
@@ -125,12 +117,16 @@ pub async fn deliver_due(app: &App) -> sqlx::Result<usize> {
     }
 }
 
-async fn take(app: &App, busy: &[WebhookEndpointId], most: usize) -> sqlx::Result<Vec<Due>> {
+async fn take(
+    app: &App,
+    under_way: (&[WebhookEndpointId], &[OrganizationId]),
+    most: usize,
+) -> sqlx::Result<Vec<Due>> {
     if most == 0 {
         return Ok(Vec::new());
     }
     let mut db = app.db.acquire().await?;
-    due::take(&mut db, busy, i64::try_from(most).unwrap_or(i64::MAX), app.clock.now()).await
+    due::take(&mut db, under_way, i64::try_from(most).unwrap_or(i64::MAX), app.clock.now()).await
 }
 
 async fn deliver(app: &App, due: &Due) {

@@ -25,7 +25,10 @@ const LEASE: TimeDelta = TimeDelta::seconds(20);
 const PATIENCE: TimeDelta = TimeDelta::days(1);
 
 /// To one endpoint at once: a slow one must not hold up the others.
-pub const AT_ONCE: i64 = 4;
+const AT_ONCE: i32 = 4;
+
+/// To all endpoints of one organization at once: nor must an organization that has many slow ones hold up the others.
+const AT_ONCE_OF_ORGANIZATION: i32 = 16;
 
 /// Why an endpoint is disabled.
 pub const FAILED_FOR_A_DAY: &str = "Every delivery failed for 24 hours";
@@ -75,10 +78,11 @@ impl Outcome {
     }
 }
 
-/// Takes up to `most` deliveries, of each endpoint a few, and of those that are `busy` none.
+/// Takes up to `most` deliveries, of each endpoint and organization a few. Those of an organization of which little is
+/// under way come first: `under_way` has the endpoint and the organization of each that was taken and has not ended.
 pub async fn take(
     db: &mut PgConnection,
-    busy: &[WebhookEndpointId],
+    under_way: (&[WebhookEndpointId], &[OrganizationId]),
     most: i64,
     now: Timestamp,
 ) -> sqlx::Result<Vec<Due>> {
@@ -87,26 +91,37 @@ pub async fn take(
         Row,
         r#"
         with first as (
-            select id, endpoint_id, next_attempt_at
-              from webhook_deliveries
-             where next_attempt_at <= $1
-               and endpoint_id <> all($2)
-             order by next_attempt_at
+            select d.id, d.endpoint_id, p.organization_id, d.next_attempt_at as due_at, of_endpoint, of_organization
+              from webhook_deliveries d
+              join webhook_endpoints p on p.id = d.endpoint_id
+        cross join lateral (
+                       select cardinality(array_positions($2::uuid[], p.id)) as of_endpoint,
+                              cardinality(array_positions($3::uuid[], p.organization_id)) as of_organization
+                   ) under_way
+             where d.next_attempt_at <= $1
+               and of_endpoint < $4
+               and of_organization < $5
+             order by due_at
              limit 1000
         ), fair as (
-            select id, row_number() over (partition by endpoint_id order by next_attempt_at, id) as place
+            select id,
+                   of_endpoint + row_number() over (partition by endpoint_id order by due_at, id) as place,
+                   of_organization + row_number() over (partition by organization_id order by due_at, id)
+                       as place_of_organization
               from first
         ), taken as materialized (
             select d.id
               from webhook_deliveries d
               join fair on fair.id = d.id
-             where fair.place <= $3
+             where fair.place <= $4
+               and fair.place_of_organization <= $5
                and d.next_attempt_at <= $1
-             limit $4
-               for update of d skip locked
+             order by fair.place_of_organization, d.next_attempt_at
+             limit $6
+           for update of d skip locked
         )
         update webhook_deliveries d
-           set next_attempt_at = case when p.disabled_at is null then $5::timestamptz end
+           set next_attempt_at = case when p.disabled_at is null then $7::timestamptz end
           from taken, webhook_events e, webhook_endpoints p
          where d.id = taken.id
            and e.id = d.event_id
@@ -118,8 +133,10 @@ pub async fn take(
                   p.disabled_at is null as "is_wanted!"
         "#,
         now,
-        busy as &[WebhookEndpointId],
+        under_way.0 as &[WebhookEndpointId],
+        under_way.1 as &[OrganizationId],
         AT_ONCE,
+        AT_ONCE_OF_ORGANIZATION,
         most,
         lease,
     )

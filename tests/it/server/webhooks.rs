@@ -84,3 +84,28 @@ async fn an_endpoint_that_does_not_answer_holds_up_no_other() {
     quick.wait_for(8).await;
     assert!(slow.received().len() < 8, "it was still waited for");
 }
+
+#[tokio::test]
+async fn an_organization_whose_endpoints_do_not_answer_holds_up_no_other() {
+    let (server, admin, _folder, program) = start().await;
+    let (slow, quick) = (Receiver::start().await, Receiver::start().await);
+    slow.be_silent(true);
+    for _ in 0..20 {
+        webhook(&server, &admin, &slow).await;
+    }
+    let bob = server.user("bob").await;
+    let (_, other) = server.key(bob.organization, "admin").await;
+    webhook(&server, &other, &quick).await;
+    let mut process = program.serve(&["serve"]);
+    let url = process.url().await;
+    // More than may be under way in all.
+    for _ in 0..4 {
+        make_key(&url, &admin).await;
+    }
+    slow.wait_for(16).await;
+
+    make_key(&url, &other).await;
+
+    quick.wait_for(1).await;
+    assert_eq!(slow.received().len(), 16, "they were still waited for");
+}
