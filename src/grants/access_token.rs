@@ -102,7 +102,7 @@ pub fn mint(
         org,
         grant,
     };
-    jwt::sign(keys, TYPE, &claims, now)
+    jwt::sign(keys, keys.default_algorithm(), TYPE, &claims, now)
 }
 
 /// The claims of a token of ours that has not run out. Says nothing of revocation: see [`find_live`].
