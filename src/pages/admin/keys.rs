@@ -41,7 +41,7 @@ struct Row {
     algorithm: &'static str,
     state: Tag,
     created: Moment,
-    /// What is still to come: "Signs from", "Verifies until".
+    /// What is still to come: "Signs", "Retires".
     next: Option<(&'static str, Moment)>,
     may_be_revoked: bool,
 }
@@ -74,15 +74,11 @@ fn row(key: &SigningKey, signs: bool, now: Timestamp) -> Row {
     let (state, next) = match (key.revoked_at, key.verifies_until) {
         (Some(_), _) => (Tag::new("danger", "revoked"), None),
         (None, until) if signs => {
-            (Tag::new("ok", "signs"), until.map(|until| ("Verifies until", words::moment(until, now))))
+            (Tag::new("ok", "signs"), until.map(|until| ("Retires", words::moment(until, now))))
         }
         (None, Some(until)) if until <= now => (Tag::new("", "retired"), None),
-        (None, Some(until)) => {
-            (Tag::new("", "verifies"), Some(("Verifies until", words::moment(until, now))))
-        }
-        (None, None) => {
-            (Tag::new("new", "announced"), Some(("Signs from", words::moment(key.signs_from, now))))
-        }
+        (None, Some(until)) => (Tag::new("", "verifies"), Some(("Retires", words::moment(until, now)))),
+        (None, None) => (Tag::new("new", "announced"), Some(("Signs", words::moment(key.signs_from, now)))),
     };
     Row {
         id: key.id.clone(),
