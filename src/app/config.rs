@@ -69,7 +69,7 @@ settings! {
     scopes: BTreeMap<String, String> = BTreeMap::new(),
     /// What API keys begin with, before the underscore.
     api_key_prefix: String = "sk".to_owned(),
-    /// How new signing keys sign: `ES256`, `EdDSA` or `RS256`.
+    /// How access tokens are signed: `ES256`, `EdDSA` or `RS256`.
     signing_algorithm: String = "ES256".to_owned(),
     /// How long an access token lives, unless its client says otherwise.
     access_token_seconds: i64 = 600,

@@ -66,7 +66,7 @@ impl App {
         Ok(self.keys.current())
     }
 
-    /// Opens the keys of the database, making the first ones if there are none.
+    /// Opens the keys of the database, making those that are missing.
     pub async fn new(config: Config, secret: ServerSecret, db: PgPool, clock: Clock) -> anyhow::Result<Self> {
         let csrf_key = hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("csrf"));
         let subjects = SubjectKey::new(&secret);

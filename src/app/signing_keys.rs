@@ -14,14 +14,18 @@ use crate::signing::key;
 use crate::signing::key::SigningKey;
 use crate::signing::token_key;
 
-/// A fresh key that signs from then on; the nodes hear of it when the transaction commits.
+/// A fresh key that signs from then on instead of the one of its algorithm; the nodes hear of it when the
+/// transaction commits.
 pub async fn rotate(
     tx: &mut PgTransaction<'_>,
     (algorithm, secret): (Algorithm, &ServerSecret),
     signs_from: Timestamp,
     act: &Act,
 ) -> anyhow::Result<SigningKey> {
-    let key = SigningKey::generate(algorithm, secret, act.at, signs_from)?;
+    let (secret, now) = (secret.clone(), act.at);
+    // Not on a thread that others wait for: an RSA key takes long to find.
+    let generate = move || SigningKey::generate(algorithm, &secret, now, signs_from);
+    let key = tokio::task::spawn_blocking(generate).await??;
     key::rotate(tx, &key).await?;
     key::announce_change(tx).await?;
     let after = json!({ "algorithm": key::algorithm_name(algorithm), "signs_from": signs_from });
@@ -44,7 +48,7 @@ pub enum Revoked {
     /// There is no such key in force.
     No,
     Yes {
-        /// Made because no other could sign.
+        /// Of its algorithm; made because no other could have gone on signing.
         successor: Option<Box<SigningKey>>,
     },
 }
@@ -52,20 +56,18 @@ pub enum Revoked {
 /// Nothing signed with the key counts any more, on any node, once the transaction commits.
 pub async fn revoke(
     tx: &mut PgTransaction<'_>,
-    new: (Algorithm, &ServerSecret),
+    secret: &ServerSecret,
     id: &str,
     act: &Act,
 ) -> anyhow::Result<Revoked> {
-    if !key::revoke(tx, id, act.at).await? {
-        return Ok(Revoked::No);
-    }
+    let Some(algorithm) = key::revoke(tx, id, act.at).await? else { return Ok(Revoked::No) };
     key::announce_change(tx).await?;
     record(tx, "signing_key.revoked", ("signing_key", id.to_owned()), None, act).await?;
-    // The server must not be left without one that signs.
-    if key::signer(key::list(tx).await?.iter(), act.at).is_some() {
-        return Ok(Revoked::Yes { successor: None });
-    }
-    Ok(Revoked::Yes { successor: Some(Box::new(rotate(tx, new, act.at, act).await?)) })
+    // The server must not be left without one that signs, now or when the rest has retired.
+    let signs_from = key::successor_signs_from(&key::list(tx).await?, algorithm, act.at);
+    let Some(signs_from) = signs_from else { return Ok(Revoked::Yes { successor: None }) };
+    let successor = rotate(tx, (algorithm, secret), signs_from, act).await?;
+    Ok(Revoked::Yes { successor: Some(Box::new(successor)) })
 }
 
 /// A fresh key that derives codes and refresh tokens from now on.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use chrono::TimeDelta;
+use jsonwebtoken::Algorithm;
 use sqlx::PgPool;
 
 use crate::app::config::Config;
@@ -15,6 +16,7 @@ use crate::organizations::rate_limit::RateLimiter;
 use crate::server::database::Database;
 use crate::server::secret;
 use crate::server::tls;
+use crate::signing::jwt;
 use crate::signing::key;
 
 /// Tokens are judged by the second; what differs more will be seen by somebody.
@@ -198,14 +200,20 @@ async fn keys(config: &Config, pool: &PgPool, findings: &mut Vec<Finding>) {
         return;
     }
     let now = Clock::System.now();
+    let signs = |algorithm: &Algorithm| key::signer(known.iter(), *algorithm, now).is_some();
+    let missing = key::ALGORITHMS.into_iter().find(|algorithm| !signs(algorithm)).map(key::algorithm_name);
     let opened = secret::find(config).and_then(|secret| {
         let secret = secret.context("the server secret is not set here: set COUNTERSIGN_SECRET")?;
         let in_force = known.iter().filter(|key| key.revoked_at.is_none());
         in_force.map(|key| key.private_half(&secret)).collect::<anyhow::Result<Vec<_>>>()
     });
-    findings.push(match (opened, key::signer(known.iter(), now)) {
-        (Ok(_), Some(signer)) => Finding::Good(format!("Keys: {} signs.", signer.id)),
-        (Ok(_), None) => Finding::Bad("Keys: none signs. Run `countersign keys rotate --now`.".to_owned()),
+    findings.push(match (opened, missing) {
+        (Ok(_), None) => {
+            Finding::Good(format!("Keys: one signs for each of {}.", jwt::ALGORITHMS.join(", ")))
+        }
+        (Ok(_), Some(name)) => Finding::Bad(format!(
+            "Keys: none signs with {name}. Run `countersign keys rotate --algorithm {name} --now`."
+        )),
         (Err(error), _) => Finding::Bad(format!("Keys: {error:#}.")),
     });
 }

@@ -5,6 +5,9 @@ use anyhow::bail;
 use chrono::SecondsFormat;
 use clap::Args;
 use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser;
+use jsonwebtoken::Algorithm;
 use sqlx::PgConnection;
 use sqlx::PgPool;
 use sqlx::PgTransaction;
@@ -18,6 +21,7 @@ use crate::base::clock::Clock;
 use crate::base::clock::Timestamp;
 use crate::base::server_secret::ServerSecret;
 use crate::server::secret;
+use crate::signing::jwt;
 use crate::signing::key;
 use crate::signing::keyring;
 use crate::signing::token_key;
@@ -26,7 +30,7 @@ use crate::signing::token_key;
 pub(super) enum Keys {
     /// Print all keys and what each is doing
     List,
-    /// Add a key: it is announced before it signs, and the one before goes on verifying
+    /// Add a key: it is announced before it signs, and the one before of its algorithm goes on verifying
     Rotate(Rotate),
     /// Make everything signed or derived with a key worthless at once
     Revoke(Revoke),
@@ -37,6 +41,9 @@ pub(super) struct Rotate {
     /// Rotate the key that derives codes and refresh tokens instead; those of the old one stay good
     #[arg(long)]
     token: bool,
+    /// Of the signing key; if absent that of the configuration
+    #[arg(long, conflicts_with = "token", value_parser = algorithm())]
+    algorithm: Option<Algorithm>,
     /// Sign with the new key at once, without announcing it first
     #[arg(long, conflicts_with = "token")]
     now: bool,
@@ -67,7 +74,7 @@ impl Keys {
             }
             Self::Revoke(revoke) => {
                 let secret = locked(&mut tx, config).await?;
-                revoke.run(&mut tx, config, &secret, &act).await?
+                revoke.run(&mut tx, &secret, &act).await?
             }
         };
         tx.commit().await?;
@@ -83,12 +90,11 @@ async fn locked(tx: &mut PgTransaction<'_>, config: &Config) -> anyhow::Result<S
 
 async fn list(db: &mut PgConnection, now: Timestamp) -> anyhow::Result<String> {
     let signing = key::list(db).await?;
-    let signer = key::signer(signing.iter(), now);
     let mut lines = Vec::new();
     for key in &signing {
         let state = match (key.revoked_at, key.verifies_until) {
             (Some(at), _) => format!("revoked {}", written(at)),
-            (None, _) if signer.is_some_and(|signer| signer.id == key.id) => "signs".to_owned(),
+            (None, _) if key::signs(&signing, key, now) => "signs".to_owned(),
             (None, Some(until)) if until <= now => format!("retired {}", written(until)),
             (None, Some(until)) => format!("verifies until {}", written(until)),
             (None, None) => format!("announced, signs from {}", written(key.signs_from)),
@@ -121,7 +127,8 @@ impl Rotate {
             return Ok(format!("Token key {id} derives codes and refresh tokens from now on."));
         }
         let signs_from = if self.now { act.at } else { act.at + key::ANNOUNCE };
-        let key = signing_keys::rotate(tx, (config.signing_algorithm, secret), signs_from, act).await?;
+        let algorithm = self.algorithm.unwrap_or(config.signing_algorithm);
+        let key = signing_keys::rotate(tx, (algorithm, secret), signs_from, act).await?;
         Ok(format!("Signing key {} signs from {}.", key.id, written(signs_from)))
     }
 }
@@ -130,7 +137,6 @@ impl Revoke {
     async fn run(
         &self,
         tx: &mut PgTransaction<'_>,
-        config: &Config,
         secret: &ServerSecret,
         act: &Act,
     ) -> anyhow::Result<String> {
@@ -144,28 +150,27 @@ impl Revoke {
             }
             return Ok(format!("Token key {id} is revoked: its codes and refresh tokens are dead."));
         }
-        match signing_keys::revoke(tx, (config.signing_algorithm, secret), &self.id, act).await? {
+        match signing_keys::revoke(tx, secret, &self.id, act).await? {
             Revoked::No => bail!("there is no signing key {} in force", self.id),
             Revoked::Yes { successor: Some(successor) } => {
-                Ok(format!("Signing key {} is revoked; {} signs from now on.", self.id, successor.id))
+                let from = written(successor.signs_from);
+                Ok(format!("Signing key {} is revoked; {} signs from {from}.", self.id, successor.id))
             }
             Revoked::Yes { successor: None } => Ok(format!("Signing key {} is revoked.", self.id)),
         }
     }
 }
 
-/// The server secret, after it has opened the keys that are there: one sealed under another secret would stop
-/// every node.
+/// The server secret, after it has opened the keys that are there.
 async fn proven_secret(db: &mut PgConnection, config: &Config) -> anyhow::Result<ServerSecret> {
     let secret =
         secret::find(config)?.context("the server secret is not set here: set COUNTERSIGN_SECRET")?;
-    for key in key::list(db).await?.iter().filter(|key| key.revoked_at.is_none()) {
-        key.private_half(&secret)?;
-    }
-    for key in token_key::list(db).await?.iter().filter(|key| !key.is_revoked()) {
-        key.open(&secret)?;
-    }
+    keyring::prove(db, &secret).await?;
     Ok(secret)
+}
+
+fn algorithm() -> impl TypedValueParser<Value = Algorithm> {
+    PossibleValuesParser::new(jwt::ALGORITHMS).try_map(|name| name.parse::<Algorithm>())
 }
 
 fn written(at: Timestamp) -> String {

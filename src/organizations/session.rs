@@ -113,7 +113,8 @@ fn tokens(keys: &Keys, issuer: &str, row: &Row, now: Timestamp) -> anyhow::Resul
     };
     let derived = Derived { id: row.id.to_bytes(), generation: row.generation };
     let refresh_token = keys.derive(row.token_key, Kind::Session, derived)?;
-    Ok(SessionTokens { access_token: jwt::sign(keys, TOKEN_TYPE, &claims, now)?, refresh_token, expires_at })
+    let access_token = jwt::sign(keys, keys.default_algorithm(), TOKEN_TYPE, &claims, now)?;
+    Ok(SessionTokens { access_token, refresh_token, expires_at })
 }
 
 /// The next tokens for a refresh token; `None` if it is not good (any more). A replay ends the session.

@@ -1,14 +1,9 @@
-//! Keys that sign access tokens: made, announced, used, retired, revoked.
+//! Keys that sign tokens, each with an algorithm of its own: made, announced, used, retired, revoked.
 
 use anyhow::Context;
-use aws_lc_rs::encoding::AsDer;
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa;
-use aws_lc_rs::signature;
 use chrono::TimeDelta;
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::DecodingKey;
-use jsonwebtoken::EncodingKey;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::jwk::KeyOperations;
 use jsonwebtoken::jwk::PublicKeyUse;
@@ -18,6 +13,11 @@ use sqlx::types::Json;
 
 use crate::base::clock::Timestamp;
 use crate::base::server_secret::ServerSecret;
+use crate::signing::private_key;
+use crate::signing::private_key::PrivateKey;
+
+/// The ring signs with each of these.
+pub const ALGORITHMS: [Algorithm; 3] = [Algorithm::ES256, Algorithm::EdDSA, Algorithm::RS256];
 
 /// How long the JWK set may be cached.
 pub const JWKS_MAX_AGE: TimeDelta = TimeDelta::minutes(5);
@@ -52,8 +52,9 @@ impl SigningKey {
         now: Timestamp,
         signs_from: Timestamp,
     ) -> anyhow::Result<Self> {
-        let der = generate_der(algorithm)?;
-        let mut public_jwk = Jwk::from_encoding_key(&encoding_key(algorithm, &der)?, algorithm)?;
+        let der = private_key::generate(algorithm)?;
+        let public_half = PrivateKey::parse(algorithm, &der)?.public_half();
+        let mut public_jwk = Jwk::from_decoding_key(&public_half, Some(algorithm))?;
         let id = public_jwk.thumbprint(ThumbprintHash::SHA256)?;
         public_jwk.common.key_id = Some(id.clone());
         public_jwk.common.public_key_use = Some(PublicKeyUse::Signature);
@@ -72,11 +73,11 @@ impl SigningKey {
     }
 
     /// Fails if the key was sealed under another server secret.
-    pub fn private_half(&self, secret: &ServerSecret) -> anyhow::Result<EncodingKey> {
+    pub fn private_half(&self, secret: &ServerSecret) -> anyhow::Result<PrivateKey> {
         let der = secret.open(&context(&self.id), &self.private_sealed).context(
             "a signing key does not open: the server secret is not the one with which this database was set up",
         )?;
-        encoding_key(self.algorithm, &der)
+        PrivateKey::parse(self.algorithm, &der)
     }
 
     pub fn public_half(&self) -> anyhow::Result<DecodingKey> {
@@ -89,16 +90,34 @@ impl SigningKey {
     }
 }
 
-/// The key that signs at `now`: of those that have begun and still verify the one that retires last. If none has
-/// begun, because this machine's clock is behind the one that made them, the one that begins first.
+/// The key of the algorithm that signs at `now`: of those that have begun and still verify the one that retires
+/// last. If none has begun, because this machine's clock is behind the one that made them, the one that begins
+/// first.
 pub fn signer<'a>(
     keys: impl Iterator<Item = &'a SigningKey> + Clone,
+    algorithm: Algorithm,
     now: Timestamp,
 ) -> Option<&'a SigningKey> {
-    let verifying = keys.filter(|key| key.verifies(now));
+    let verifying = keys.filter(|key| key.algorithm == algorithm && key.verifies(now));
     let retires = |key: &&SigningKey| (key.verifies_until.unwrap_or(Timestamp::MAX_UTC), key.signs_from);
     let begun = verifying.clone().filter(|key| key.signs_from <= now).max_by_key(retires);
     begun.or_else(|| verifying.min_by_key(|key| key.signs_from))
+}
+
+/// Whether `key` is the [`signer`] of its algorithm.
+pub fn signs(keys: &[SigningKey], key: &SigningKey, now: Timestamp) -> bool {
+    signer(keys.iter(), key.algorithm, now).is_some_and(|signer| signer.id == key.id)
+}
+
+/// From when a further key of the algorithm has to sign; `None` if there is one that is not about to retire.
+pub fn successor_signs_from(keys: &[SigningKey], algorithm: Algorithm, now: Timestamp) -> Option<Timestamp> {
+    let mut in_force = keys.iter().filter(|key| key.algorithm == algorithm && key.revoked_at.is_none());
+    if in_force.any(|key| key.verifies_until.is_none()) {
+        return None;
+    }
+    // One that has not retired yet leaves the time to announce the next.
+    let announced = now + ANNOUNCE;
+    Some(if signer(keys.iter(), algorithm, announced).is_some() { announced } else { now })
 }
 
 /// All that may still matter, the one that signs last at the end.
@@ -129,14 +148,15 @@ pub async fn list(db: &mut PgConnection) -> anyhow::Result<Vec<SigningKey>> {
         .collect()
 }
 
-/// Adds `key`, and lets the keys before it go on verifying for a while after it has begun to sign.
+/// Adds `key`, and lets the keys of its algorithm before it go on verifying for a while after it has begun to sign.
 pub async fn rotate(db: &mut PgConnection, key: &SigningKey) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
         with retired as (
             update signing_keys
                set verifies_until = $6
-             where verifies_until is null
+             where algorithm = $2
+               and verifies_until is null
                and revoked_at is null
         )
         insert into signing_keys (id, algorithm, public_jwk, private_sealed, created_at, signs_from)
@@ -155,13 +175,17 @@ pub async fn rotate(db: &mut PgConnection, key: &SigningKey) -> sqlx::Result<()>
     Ok(())
 }
 
-/// From now on nothing signed with the key counts. `false` if there is no such key or it was revoked before.
-pub async fn revoke(db: &mut PgConnection, id: &str, now: Timestamp) -> sqlx::Result<bool> {
-    let done =
-        sqlx::query!("update signing_keys set revoked_at = $2 where id = $1 and revoked_at is null", id, now)
-            .execute(db)
-            .await?;
-    Ok(done.rows_affected() > 0)
+/// From now on nothing signed with the key counts. `None` if there is no such key or it was revoked before, or else
+/// its algorithm.
+pub async fn revoke(db: &mut PgConnection, id: &str, now: Timestamp) -> anyhow::Result<Option<Algorithm>> {
+    let algorithm = sqlx::query_scalar!(
+        "update signing_keys set revoked_at = $2 where id = $1 and revoked_at is null returning algorithm",
+        id,
+        now,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(algorithm.map(|name| name.parse()).transpose()?)
 }
 
 /// Tells every node that the keys have changed; heard when the transaction commits.
@@ -182,43 +206,11 @@ pub const fn algorithm_name(algorithm: Algorithm) -> &'static str {
     }
 }
 
+/// The one of [`ALGORITHMS`] with this name.
+pub fn algorithm_named(name: &str) -> Option<Algorithm> {
+    ALGORITHMS.into_iter().find(|algorithm| algorithm_name(*algorithm) == name)
+}
+
 fn context(id: &str) -> String {
     format!("signing key {id}")
-}
-
-/// The private key in the form that [`encoding_key`] reads.
-fn generate_der(algorithm: Algorithm) -> anyhow::Result<Vec<u8>> {
-    let random = SystemRandom::new();
-    match algorithm {
-        Algorithm::ES256 => {
-            let signing = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
-            Ok(signature::EcdsaKeyPair::generate_pkcs8(signing, &random)?.as_ref().to_vec())
-        }
-        Algorithm::EdDSA => Ok(signature::Ed25519KeyPair::generate_pkcs8v1(&random)?.as_ref().to_vec()),
-        Algorithm::RS256 => {
-            let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa2048)?;
-            pkcs1_of_pkcs8(pair.as_der()?.as_ref())
-        }
-        other => anyhow::bail!("{other:?} is not an algorithm that this server signs with"),
-    }
-}
-
-fn encoding_key(algorithm: Algorithm, der: &[u8]) -> anyhow::Result<EncodingKey> {
-    match algorithm {
-        Algorithm::ES256 => Ok(EncodingKey::from_ec_der(der)),
-        Algorithm::EdDSA => Ok(EncodingKey::from_ed_der(der)),
-        Algorithm::RS256 => Ok(EncodingKey::from_rsa_der(der)),
-        other => anyhow::bail!("{other:?} is not an algorithm that this server signs with"),
-    }
-}
-
-/// What is inside the PKCS #8 wrapping (RFC 5958 §2) of an RSA key: version, algorithm and the octet string
-/// that is the PKCS #1 key. The lengths are those of any RSA key from 1024 to 16384 bits.
-fn pkcs1_of_pkcs8(der: &[u8]) -> anyhow::Result<Vec<u8>> {
-    const WRAPPING: usize = 26;
-    anyhow::ensure!(
-        der.len() > WRAPPING && der[WRAPPING - 4..WRAPPING - 2] == [0x04, 0x82],
-        "an RSA key has an unexpected wrapping"
-    );
-    Ok(der[WRAPPING..].to_vec())
 }

@@ -11,7 +11,6 @@ use anyhow::Context;
 use aws_lc_rs::hmac;
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::DecodingKey;
-use jsonwebtoken::EncodingKey;
 use jsonwebtoken::jwk::JwkSet;
 use sqlx::Connection;
 use sqlx::PgConnection;
@@ -25,12 +24,15 @@ use crate::signing::derived::Kind;
 use crate::signing::jwt;
 use crate::signing::key;
 use crate::signing::key::SigningKey;
+use crate::signing::private_key::PrivateKey;
 use crate::signing::token_key;
+use crate::signing::token_key::TokenKey;
 
 /// Cheap to clone. Reading takes a lock only as long as it takes to copy a pointer.
 #[derive(Clone)]
 pub struct Keyring {
     secret: ServerSecret,
+    default_algorithm: Algorithm,
     keys: Arc<RwLock<Arc<Keys>>>,
     /// When a request had them read again; epoch seconds.
     asked_again_at: Arc<AtomicI64>,
@@ -40,27 +42,29 @@ pub struct Keyring {
 pub struct Keys {
     /// The one that signs last at the end.
     signing: Vec<OpenKey>,
+    default_algorithm: Algorithm,
     token: HashMap<i16, hmac::Key>,
     newest_token_key: i16,
 }
 
 pub struct OpenKey {
     pub key: SigningKey,
-    pub private: EncodingKey,
+    pub private: PrivateKey,
     pub public: DecodingKey,
 }
 
 impl Keyring {
-    /// Opens the keys of the database, making the first ones if there are none.
+    /// Opens the keys of the database, making those that are missing: there is one of each algorithm.
     pub async fn open(
         db: &mut PgConnection,
         secret: ServerSecret,
-        algorithm: Algorithm,
+        default_algorithm: Algorithm,
         now: Timestamp,
     ) -> anyhow::Result<Self> {
-        create_missing(db, &secret, algorithm, now).await?;
-        let keys = load(db, &secret).await?;
-        Ok(Self { secret, keys: Arc::new(RwLock::new(Arc::new(keys))), asked_again_at: Arc::default() })
+        create_missing(db, &secret, now).await?;
+        let keys = load(db, &secret, default_algorithm).await?;
+        let keys = Arc::new(RwLock::new(Arc::new(keys)));
+        Ok(Self { secret, default_algorithm, keys, asked_again_at: Arc::default() })
     }
 
     pub fn current(&self) -> Arc<Keys> {
@@ -75,18 +79,26 @@ impl Keyring {
 
     /// Takes over what another node, or the command line, has changed.
     pub async fn reload(&self, db: &mut PgConnection) -> anyhow::Result<()> {
-        let keys = load(db, &self.secret).await?;
+        let keys = load(db, &self.secret, self.default_algorithm).await?;
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
         Ok(())
     }
 }
 
 impl Keys {
-    /// The key that signs at `now`.
-    pub fn signer(&self, now: Timestamp) -> anyhow::Result<&OpenKey> {
-        key::signer(self.signing.iter().map(|open| &open.key), now)
+    /// What signs where nobody has asked for another.
+    pub fn default_algorithm(&self) -> Algorithm {
+        self.default_algorithm
+    }
+
+    /// The key of the algorithm that signs at `now`.
+    pub fn signer(&self, algorithm: Algorithm, now: Timestamp) -> anyhow::Result<&OpenKey> {
+        key::signer(self.signing.iter().map(|open| &open.key), algorithm, now)
             .and_then(|signer| self.signing.iter().find(|open| open.key.id == signer.id))
-            .context("no signing key is in force: run `countersign keys rotate --now`")
+            .with_context(|| {
+                let name = key::algorithm_name(algorithm);
+                format!("no {name} key is in force: run `countersign keys rotate --algorithm {name} --now`")
+            })
     }
 
     /// `None` if the key is unknown, retired or revoked.
@@ -128,7 +140,11 @@ impl Keys {
     }
 }
 
-async fn load(db: &mut PgConnection, secret: &ServerSecret) -> anyhow::Result<Keys> {
+async fn load(
+    db: &mut PgConnection,
+    secret: &ServerSecret,
+    default_algorithm: Algorithm,
+) -> anyhow::Result<Keys> {
     let mut signing = Vec::new();
     for key in key::list(db).await? {
         // A revoked key is not opened: nothing may be signed with it.
@@ -141,25 +157,40 @@ async fn load(db: &mut PgConnection, secret: &ServerSecret) -> anyhow::Result<Ke
         token.insert(key.id, key.open(secret)?);
     }
     let newest_token_key = token.keys().copied().max().context("the ring holds no token key")?;
-    Ok(Keys { signing, token, newest_token_key })
+    Ok(Keys { signing, default_algorithm, token, newest_token_key })
 }
 
 /// Under a lock, because several nodes may be started on a new database at once.
-async fn create_missing(
-    db: &mut PgConnection,
-    secret: &ServerSecret,
-    algorithm: Algorithm,
-    now: Timestamp,
-) -> anyhow::Result<()> {
+async fn create_missing(db: &mut PgConnection, secret: &ServerSecret, now: Timestamp) -> anyhow::Result<()> {
     let mut tx = db.begin().await?;
     lock(&mut tx).await?;
-    if key::signer(key::list(&mut tx).await?.iter(), now).is_none() {
-        key::rotate(&mut tx, &SigningKey::generate(algorithm, secret, now, now)?).await?;
+    let signing = key::list(&mut tx).await?;
+    let missing: Vec<(Algorithm, Timestamp)> = key::ALGORITHMS
+        .into_iter()
+        .filter_map(|algorithm| Some((algorithm, key::successor_signs_from(&signing, algorithm, now)?)))
+        .collect();
+    let lacks_token_key = token_key::list(&mut tx).await?.iter().all(TokenKey::is_revoked);
+    if lacks_token_key || !missing.is_empty() {
+        prove(&mut tx, secret).await?;
     }
-    if token_key::list(&mut tx).await?.iter().all(token_key::TokenKey::is_revoked) {
+    for (algorithm, signs_from) in missing {
+        key::rotate(&mut tx, &SigningKey::generate(algorithm, secret, now, signs_from)?).await?;
+    }
+    if lacks_token_key {
         token_key::rotate(&mut tx, secret, now).await?;
     }
     tx.commit().await?;
+    Ok(())
+}
+
+/// Fails if the secret does not open the keys that are there: one sealed under another would stop every node.
+pub async fn prove(db: &mut PgConnection, secret: &ServerSecret) -> anyhow::Result<()> {
+    for key in key::list(db).await?.iter().filter(|key| key.revoked_at.is_none()) {
+        key.private_half(secret)?;
+    }
+    for key in token_key::list(db).await?.iter().filter(|key| !key.is_revoked()) {
+        key.open(secret)?;
+    }
     Ok(())
 }
 

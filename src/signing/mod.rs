@@ -9,4 +9,5 @@ pub mod derived;
 pub mod jwt;
 pub mod key;
 pub mod keyring;
+pub mod private_key;
 pub mod token_key;

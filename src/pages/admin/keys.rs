@@ -1,9 +1,10 @@
-//! `/admin/keys`: the keys that sign access tokens.
+//! `/admin/keys`: the keys that sign tokens.
 
 use askama::Template;
 use axum::extract::Path;
 use axum::extract::State;
 use axum::response::Redirect;
+use jsonwebtoken::Algorithm;
 
 use crate::app::App;
 use crate::app::signing_keys;
@@ -14,6 +15,7 @@ use crate::pages::admin::Superadmin;
 use crate::pages::error::PageError;
 use crate::pages::form::Form;
 use crate::pages::page::Page;
+use crate::pages::parts::Choice;
 use crate::pages::parts::Link;
 use crate::pages::parts::Moment;
 use crate::pages::parts::Tag;
@@ -28,6 +30,8 @@ use crate::signing::keyring;
 #[template(path = "pages/admin/keys.html")]
 pub struct Keys {
     frame: Frame,
+    /// To choose from: which one to rotate.
+    algorithms: Vec<Choice>,
     rows: Vec<Row>,
     announce: String,
 }
@@ -37,7 +41,7 @@ struct Row {
     algorithm: &'static str,
     state: Tag,
     created: Moment,
-    /// What is still to come: "Signs from", "Verifies until".
+    /// What is still to come: "Signs", "Retires".
     next: Option<(&'static str, Moment)>,
     may_be_revoked: bool,
 }
@@ -47,28 +51,34 @@ pub async fn get(State(app): State<App>, superadmin: Superadmin) -> Result<Page<
     let mut db = app.db.acquire().await?;
     let keys = key::list(&mut db).await?;
     drop(db);
-    let signer = key::signer(keys.iter(), now).map(|key| key.id.clone());
     let page = Keys {
         frame: superadmin.frame(KEYS).await?,
-        rows: keys.iter().rev().map(|key| row(key, signer.as_deref(), now)).collect(),
+        algorithms: key::ALGORITHMS.into_iter().map(|algorithm| choice(&app, algorithm)).collect(),
+        rows: keys.iter().rev().map(|key| row(key, key::signs(&keys, key, now), now)).collect(),
         announce: words::duration(key::ANNOUNCE),
     };
     Ok(superadmin.0.page(&app, page))
 }
 
-fn row(key: &SigningKey, signer: Option<&str>, now: Timestamp) -> Row {
+fn choice(app: &App, algorithm: Algorithm) -> Choice {
+    let name = key::algorithm_name(algorithm);
+    Choice {
+        value: name.to_owned(),
+        label: name.to_owned(),
+        hint: "",
+        is_checked: algorithm == app.config.signing_algorithm,
+    }
+}
+
+fn row(key: &SigningKey, signs: bool, now: Timestamp) -> Row {
     let (state, next) = match (key.revoked_at, key.verifies_until) {
         (Some(_), _) => (Tag::new("danger", "revoked"), None),
-        (None, until) if signer == Some(&key.id) => {
-            (Tag::new("ok", "signs"), until.map(|until| ("Verifies until", words::moment(until, now))))
+        (None, until) if signs => {
+            (Tag::new("ok", "signs"), until.map(|until| ("Retires", words::moment(until, now))))
         }
         (None, Some(until)) if until <= now => (Tag::new("", "retired"), None),
-        (None, Some(until)) => {
-            (Tag::new("", "verifies"), Some(("Verifies until", words::moment(until, now))))
-        }
-        (None, None) => {
-            (Tag::new("new", "announced"), Some(("Signs from", words::moment(key.signs_from, now))))
-        }
+        (None, Some(until)) => (Tag::new("", "verifies"), Some(("Retires", words::moment(until, now)))),
+        (None, None) => (Tag::new("new", "announced"), Some(("Signs", words::moment(key.signs_from, now)))),
     };
     Row {
         id: key.id.clone(),
@@ -83,12 +93,14 @@ fn row(key: &SigningKey, signer: Option<&str>, now: Timestamp) -> Row {
 pub async fn rotate(
     State(app): State<App>,
     Superadmin(visitor): Superadmin,
-    _posted: Form,
+    form: Form,
 ) -> Result<Redirect, PageError> {
+    let algorithm = key::algorithm_named(form.one("algorithm")?)
+        .ok_or_else(|| PageError::bad_request("The form names no algorithm that this server signs with."))?;
     let mut tx = app.db.begin().await?;
     keyring::lock(&mut tx).await?;
-    let new = (app.config.signing_algorithm, &app.secret);
-    signing_keys::rotate(&mut tx, new, visitor.act.at + key::ANNOUNCE, &visitor.act).await?;
+    let signs_from = visitor.act.at + key::ANNOUNCE;
+    signing_keys::rotate(&mut tx, (algorithm, &app.secret), signs_from, &visitor.act).await?;
     tx.commit().await?;
     reload(&app).await?;
     visitor.notify("A new key is announced.").await?;
@@ -132,11 +144,10 @@ pub async fn revoke(
 ) -> Result<Redirect, PageError> {
     let mut tx = app.db.begin().await?;
     keyring::lock(&mut tx).await?;
-    let new = (app.config.signing_algorithm, &app.secret);
-    let words = match signing_keys::revoke(&mut tx, new, &id, &visitor.act).await? {
+    let words = match signing_keys::revoke(&mut tx, &app.secret, &id, &visitor.act).await? {
         Revoked::No => return Err(gone()),
         Revoked::Yes { successor: None } => "The key is revoked.",
-        Revoked::Yes { successor: Some(_) } => "The key is revoked, and a new one signs from now on.",
+        Revoked::Yes { successor: Some(_) } => "The key is revoked, and a new one takes its place.",
     };
     tx.commit().await?;
     reload(&app).await?;

@@ -49,10 +49,12 @@ async fn each_thing_that_is_wrong_is_named() {
 async fn a_schema_that_is_behind_is_found_and_left_as_it_is() {
     let database = TestDatabase::create().await;
     let pool = database.pool();
-    sqlx::query("delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)")
-        .execute(&pool)
-        .await
-        .unwrap();
+    for sql in [
+        "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)",
+        "delete from signing_keys",
+    ] {
+        sqlx::query(sql).execute(&pool).await.unwrap();
+    }
     let folder = Folder::new();
 
     let outcome = Program::beside(&database, &folder).run(&["doctor"]).await;
@@ -62,6 +64,20 @@ async fn a_schema_that_is_behind_is_found_and_left_as_it_is() {
     let keys: i64 = sqlx::query_scalar("select count(*) from signing_keys").fetch_one(&pool).await.unwrap();
     assert_eq!(keys, 0, "a doctor makes nothing");
     pool.close().await;
+}
+
+#[tokio::test]
+async fn an_algorithm_without_a_key_is_found() {
+    let database = TestDatabase::create().await;
+    let pool = database.pool();
+    sqlx::query("delete from signing_keys where algorithm = 'RS256'").execute(&pool).await.unwrap();
+    pool.close().await;
+    let folder = Folder::new();
+
+    let outcome = Program::beside(&database, &folder).run(&["doctor"]).await;
+
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stdout.contains("keys rotate --algorithm RS256 --now"), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use countersign::base::server_secret::ServerSecret;
 use countersign::signing::key;
 use countersign::signing::key::SigningKey;
 use countersign::signing::keyring;
+use countersign::signing::keyring::Keyring;
 use countersign::signing::token_key;
 use jsonwebtoken::Algorithm;
 
@@ -19,10 +20,14 @@ use crate::support::TestServer;
 
 /// As `countersign keys rotate` does it; `announce` is how long the key is published before it signs.
 pub async fn rotate(server: &TestServer, announce: TimeDelta) -> String {
+    rotate_of(server, Algorithm::ES256, announce).await
+}
+
+async fn rotate_of(server: &TestServer, algorithm: Algorithm, announce: TimeDelta) -> String {
     let now = server.clock.now();
     let mut tx = server.app.db.begin().await.unwrap();
     keyring::lock(&mut tx).await.unwrap();
-    let key = SigningKey::generate(Algorithm::ES256, &server_secret(), now, now + announce).unwrap();
+    let key = SigningKey::generate(algorithm, &server_secret(), now, now + announce).unwrap();
     key::rotate(&mut tx, &key).await.unwrap();
     tx.commit().await.unwrap();
     reload(server).await;
@@ -55,9 +60,16 @@ async fn revoke_token_key(server: &TestServer, id: i16) {
     reload(server).await;
 }
 
+/// The keys of the algorithm that tokens are signed with here.
 async fn published(server: &TestServer) -> Vec<String> {
+    published_of(server, Algorithm::ES256).await
+}
+
+async fn published_of(server: &TestServer, algorithm: Algorithm) -> Vec<String> {
     let keys = server.get("/oauth/jwks").await.json;
-    keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+    let keys = keys["keys"].as_array().unwrap().iter();
+    let keys = keys.filter(|key| key["alg"] == key::algorithm_name(algorithm));
+    keys.map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
 fn kid(token: &str) -> String {
@@ -113,6 +125,51 @@ async fn a_retired_key_leaves_when_none_of_its_tokens_can_live_any_more() {
 }
 
 #[tokio::test]
+async fn a_rotation_retires_no_key_of_another_algorithm() {
+    let server = TestServer::start().await;
+    let (es256, eddsa) = (published(&server).await, published_of(&server, Algorithm::EdDSA).await);
+    assert_eq!((es256.len(), eddsa.len()), (1, 1));
+
+    let new = rotate_of(&server, Algorithm::EdDSA, TimeDelta::zero()).await;
+
+    let signer = |algorithm| {
+        let keys = server.app.keys.current();
+        keys.signer(algorithm, server.clock.now()).unwrap().key.id.clone()
+    };
+    assert_eq!(signer(Algorithm::EdDSA), new);
+    assert_eq!(signer(Algorithm::ES256), es256[0]);
+    server.clock.advance(key::VERIFY_AFTER_RETIREMENT);
+    assert_eq!(published_of(&server, Algorithm::EdDSA).await, [new]);
+    assert_eq!(published(&server).await, es256);
+}
+
+#[tokio::test]
+async fn a_start_makes_what_the_ring_lacks_and_leaves_the_rest() {
+    let server = TestServer::start().await;
+    let before = [published(&server).await, published_of(&server, Algorithm::RS256).await].concat();
+    sqlx::query("delete from signing_keys where algorithm = 'EdDSA'").execute(&server.app.db).await.unwrap();
+
+    let second = server.second_node().await;
+
+    assert_eq!(published_of(&second, Algorithm::EdDSA).await.len(), 1);
+    let after = [published(&second).await, published_of(&second, Algorithm::RS256).await].concat();
+    assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn a_start_with_another_secret_adds_nothing_to_the_ring() {
+    let server = TestServer::start().await;
+    sqlx::query("delete from signing_keys where algorithm = 'EdDSA'").execute(&server.app.db).await.unwrap();
+    let stranger = ServerSecret::new(&Secret::new("another secret that is long enough, too"));
+    let mut db = server.app.db.acquire().await.unwrap();
+
+    let opened = Keyring::open(&mut db, stranger, Algorithm::ES256, server.clock.now()).await;
+
+    assert!(opened.is_err());
+    assert_eq!(key::list(&mut db).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn everything_that_a_revoked_key_signed_is_dead_at_once() {
     let scene = Scene::confidential().await;
     let tokens = scene.tokens().await;
@@ -120,7 +177,7 @@ async fn everything_that_a_revoked_key_signed_is_dead_at_once() {
     rotate(&scene.server, TimeDelta::zero()).await;
 
     let mut db = scene.server.app.db.acquire().await.unwrap();
-    assert!(key::revoke(&mut db, &old, scene.server.clock.now()).await.unwrap());
+    assert_eq!(key::revoke(&mut db, &old, scene.server.clock.now()).await.unwrap(), Some(Algorithm::ES256));
     reload(&scene.server).await;
 
     assert!(!published(&scene.server).await.contains(&old));

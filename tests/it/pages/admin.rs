@@ -214,10 +214,18 @@ async fn a_new_signing_key_is_announced_and_a_revoked_one_counts_no_more() {
         .await
         .field("access_token");
     let keys = async || server.get("/oauth/jwks").await.json["keys"].as_array().unwrap().clone();
-    let old = keys().await[0]["kid"].as_str().unwrap().to_owned();
+    let algorithms = async || {
+        let mut names: Vec<_> =
+            keys().await.iter().map(|key| key["alg"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(algorithms().await, ["ES256", "EdDSA", "RS256"]);
+    let old = jsonwebtoken::decode_header(&token).unwrap().kid.unwrap();
 
-    browser.submit("/admin/keys", "/admin/keys/rotate", &[]).await;
-    assert_eq!(keys().await.len(), 2);
+    browser.submit("/admin/keys", "/admin/keys/rotate", &[("algorithm", "ES256")]).await;
+    browser.submit("/admin/keys", "/admin/keys/rotate", &[("algorithm", "EdDSA")]).await;
+    assert_eq!(algorithms().await, ["ES256", "ES256", "EdDSA", "EdDSA", "RS256"]);
     assert_eq!(status_of(&server, &token).await, 200);
 
     let url = format!("/admin/keys/{old}/revoke");
@@ -227,6 +235,28 @@ async fn a_new_signing_key_is_announced_and_a_revoked_one_counts_no_more() {
     assert_eq!(status_of(&server, &token).await, 401);
     assert!(keys().await.iter().all(|key| key["kid"] != old.as_str()));
     assert_eq!(browser.get(&url).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_rotation_of_no_known_algorithm_is_refused_and_nothing_is_made() {
+    let server = TestServer::start().await;
+    let (_, browser) = superadmin(&server).await;
+    let csrf = browser.csrf("/admin/keys").await;
+    let before = server.get("/oauth/jwks").await.json;
+
+    for fields in [
+        &[][..],
+        &[("algorithm", "")],
+        &[("algorithm", "HS256")],
+        &[("algorithm", "es256")],
+        &[("algorithm", "ES256\0")],
+        &[("algorithm", "ES256"), ("algorithm", "EdDSA")],
+    ] {
+        let fields = [&[("csrf", csrf.as_str())], fields].concat();
+        let answer = browser.post("/admin/keys/rotate", &fields).await;
+        assert_eq!(answer.status, 400, "{fields:?}: {}", answer.text);
+    }
+    assert_eq!(server.get("/oauth/jwks").await.json, before);
 }
 
 #[tokio::test]

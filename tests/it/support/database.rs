@@ -1,4 +1,5 @@
-//! A database per test, on one PostgreSQL for all of them: migrated once into a template, then cloned.
+//! A database per test, on one PostgreSQL for all of them: migrated once into a template, with the keys of a server
+//! that was started before, then cloned.
 
 use std::path::Path;
 use std::thread;
@@ -6,6 +7,10 @@ use std::thread;
 use countersign::base::db::MIGRATIONS;
 use countersign::base::embedded_postgres::Durability;
 use countersign::base::embedded_postgres::EmbeddedPostgres;
+use countersign::base::secret::Secret;
+use countersign::base::server_secret::ServerSecret;
+use countersign::signing::keyring::Keyring;
+use jsonwebtoken::Algorithm;
 use sqlx::AssertSqlSafe;
 use sqlx::ConnectOptions;
 use sqlx::Connection;
@@ -14,6 +19,15 @@ use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::postgres::PgPoolOptions;
 use tokio::sync::OnceCell;
+
+use crate::support::SERVER_SECRET;
+
+/// What decides how a key looks in the database.
+const KEY_SOURCES: [&[u8]; 3] = [
+    include_bytes!("../../../src/base/server_secret.rs"),
+    include_bytes!("../../../src/signing/key.rs"),
+    include_bytes!("../../../src/signing/private_key.rs"),
+];
 
 /// Stops when the test process ends, however it ends.
 static POSTGRES: OnceCell<EmbeddedPostgres> = OnceCell::const_new();
@@ -89,11 +103,12 @@ impl Drop for TestDatabase {
     }
 }
 
-/// Named after the migrations, so changing one builds a new template.
+/// Named after the migrations and the code of the keys, so changing one builds a new template.
 async fn template(server: PgConnectOptions) -> String {
-    let sum = MIGRATIONS
-        .iter()
-        .flat_map(|migration| migration.checksum.iter())
+    let migrations = MIGRATIONS.iter().flat_map(|migration| migration.checksum.iter());
+    let sum = migrations
+        .chain(KEY_SOURCES.into_iter().flatten())
+        .chain(SERVER_SECRET.as_bytes())
         .fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
     let name = format!("template_{sum:x}");
     let mut admin = server.connect().await.unwrap();
@@ -107,10 +122,18 @@ async fn template(server: PgConnectOptions) -> String {
         run(&mut admin, format!("create database {name}_new")).await;
         let mut fresh = server.clone().database(&format!("{name}_new")).connect().await.unwrap();
         MIGRATIONS.run(&mut fresh).await.unwrap();
+        make_keys(&mut fresh).await;
         fresh.close().await.unwrap();
         run(&mut admin, format!("alter database {name}_new rename to {name}")).await;
     }
     name
+}
+
+/// Here, because no test should wait for an RSA key. Before any clock that a test may have.
+async fn make_keys(fresh: &mut PgConnection) {
+    let secret = ServerSecret::new(&Secret::new(SERVER_SECRET));
+    let long_ago = "2020-01-01T00:00:00Z".parse().unwrap();
+    Keyring::open(fresh, secret, Algorithm::ES256, long_ago).await.unwrap();
 }
 
 async fn run(admin: &mut PgConnection, sql: String) {
