@@ -146,7 +146,8 @@ pub fn mint(keys: &Keys, issuer: Issuer<'_>, new: &NewToken<'_>, now: Timestamp)
         cnf: dpop_jkt.map(|jkt| Confirmation { jkt: jkt.to_owned() }),
         act: None,
     };
-    jwt::sign(keys, keys.default_algorithm(), TYPE, &claims, now)
+    let chosen = client.registration.access_token_signing_alg.map(Into::into);
+    jwt::sign(keys, chosen.unwrap_or_else(|| keys.default_algorithm()), TYPE, &claims, now)
 }
 
 /// The claims of a token of ours that has not run out. Says nothing of revocation: see [`find_live`].

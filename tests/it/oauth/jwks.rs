@@ -2,6 +2,7 @@
 //! (RFC 9068 §4).
 
 use chrono::TimeDelta;
+use countersign::signing::algorithm::SigningAlg;
 use countersign::signing::key;
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::DecodingKey;
@@ -84,6 +85,16 @@ async fn tokens_verify_against_the_key_set_whatever_the_algorithm() {
         assert_eq!(format!("{:?}", header.alg), algorithm);
         assert!(scene.is_accepted(&access_token).await);
     }
+}
+
+#[tokio::test]
+async fn a_client_may_have_its_access_tokens_signed_otherwise() {
+    let scene = Scene::with_client(|client| client.access_token_signing_alg = Some(SigningAlg::EdDsa)).await;
+
+    let access_token = scene.tokens().await.access;
+
+    assert_eq!(jsonwebtoken::decode_header(&access_token).unwrap().alg, Algorithm::EdDSA);
+    assert!(verified(&scene.server, &access_token, scene.server.issuer()).await.is_some());
 }
 
 #[tokio::test]
