@@ -17,3 +17,10 @@ create table token_keys (
     sealed     bytea not null,
     created_at timestamptz not null
 );
+
+-- JWTs that others signed and that count once (RFC 7519 §4.1.7). A row lives as long as its JWT could be sent again.
+create table used_jwt_ids (
+    id_hash    bytea primary key,                    -- SHA-256 of what it is for, who signed it, and its `jti`
+    expires_at timestamptz not null
+);
+create index used_jwt_ids_expires_at_idx on used_jwt_ids (expires_at);

@@ -15,6 +15,7 @@ use crate::organizations::access_log;
 use crate::organizations::idempotent_request;
 use crate::organizations::invitation;
 use crate::organizations::session;
+use crate::signing::foreign::used_id;
 use crate::signing::key;
 use crate::webhooks::delivery;
 
@@ -78,6 +79,7 @@ pub async fn clean_up(app: &App) -> anyhow::Result<()> {
     idempotent_request::delete_old(&mut db, now).await?;
     invitation::delete_old(&mut db, now).await?;
     access_token::delete_expired(&mut db, now).await?;
+    used_id::delete_expired(&mut db, now).await?;
     grant::delete_dead(&mut db, now).await?;
     delivery::delete_old(&mut db, now).await?;
     access_log::drop_before(&mut db, (now - app.config.access_log_retention).date_naive()).await?;

@@ -11,6 +11,7 @@ pub mod jws;
 pub mod key_set;
 pub mod numeric_date;
 pub mod public_key;
+pub mod used_id;
 
 mod members;
 #[cfg(test)]
