@@ -8,6 +8,7 @@ pub mod server_secret;
 pub mod text;
 
 pub mod db;
+pub mod document;
 pub mod embedded_postgres;
 pub mod mail;
 pub mod outgoing;

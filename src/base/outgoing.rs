@@ -53,6 +53,7 @@ pub struct Request<'a> {
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
+    pub headers: HeaderMap,
     pub body: Vec<u8>,
     /// There was more than was asked for, or the rest did not come.
     pub is_cut: bool,
@@ -144,7 +145,8 @@ impl Outgoing {
         let url = self.check(request.url).map_err(Failure::Refused)?;
         let sent = self.http.request(request.method, url).headers(request.headers).body(request.body).send();
         let mut response = sent.await.map_err(|error| failure(&error))?;
-        let mut answer = Answer { status: response.status(), body: Vec::new(), is_cut: false };
+        let headers = std::mem::take(response.headers_mut());
+        let mut answer = Answer { status: response.status(), headers, body: Vec::new(), is_cut: false };
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) => {
