@@ -1,5 +1,6 @@
 //! What every handler is handed.
 
+pub mod client_keys;
 pub mod config;
 pub mod links;
 pub mod metrics;
@@ -13,6 +14,7 @@ use aws_lc_rs::hmac;
 use sqlx::PgPool;
 
 use crate::accounts::password::Passwords;
+use crate::app::client_keys::ClientKeys;
 use crate::app::config::Config;
 use crate::app::metrics::Metrics;
 use crate::base::clock::Clock;
@@ -42,6 +44,8 @@ pub struct App {
     pub mailer: Mailer,
     /// For requests to addresses that others chose.
     pub outgoing: Outgoing,
+    /// The keys that clients publish.
+    pub client_keys: ClientKeys,
     pub metrics: Metrics,
     pub subjects: SubjectKey,
     /// Keys the CSRF tokens of forms.
@@ -80,11 +84,13 @@ impl App {
             None => RateLimiter::default(),
         };
         let access_log = AccessQueue::default();
+        let outgoing = Outgoing::new(config.outgoing_to_private)?;
         Ok(Self {
             metrics: Metrics::new(db.clone(), rate_limiter.clone(), access_log.clone()),
             db,
             clock,
-            outgoing: Outgoing::new(config.outgoing_to_private)?,
+            client_keys: ClientKeys::new(outgoing.clone()),
+            outgoing,
             config: Arc::new(config),
             keys,
             secret,

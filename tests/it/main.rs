@@ -5,6 +5,7 @@
 
 mod api;
 mod cli;
+mod client_keys;
 mod house_rules;
 mod oauth;
 mod outage;

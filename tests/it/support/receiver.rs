@@ -1,4 +1,4 @@
-//! Somebody who receives webhooks, on this machine.
+//! Somebody whom the server sends requests to, on this machine.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -23,8 +23,8 @@ pub struct Receiver {
 struct Inner {
     received: Vec<Received>,
     status: u16,
+    headers: HeaderMap,
     body: Vec<u8>,
-    location: Option<String>,
     /// Takes what comes, and answers nothing.
     is_silent: bool,
 }
@@ -52,8 +52,8 @@ impl Receiver {
         let inner = Inner {
             received: Vec::new(),
             status: 200,
+            headers: HeaderMap::new(),
             body: b"ok".to_vec(),
-            location: None,
             is_silent: false,
         };
         let state = Arc::new(Mutex::new(inner));
@@ -67,12 +67,24 @@ impl Receiver {
     pub fn answer(&self, status: u16, body: &[u8]) {
         let mut inner = self.state.lock().unwrap();
         inner.status = status;
+        inner.headers.clear();
         inner.body = body.to_vec();
     }
 
     pub fn redirect_to(&self, url: &str) {
         self.answer(307, b"");
-        self.state.lock().unwrap().location = Some(url.to_owned());
+        self.add_header("location", url);
+    }
+
+    /// A document, with what is said of caching it.
+    pub fn publish(&self, document: &Value, cache_control: &str) {
+        self.answer(200, document.to_string().as_bytes());
+        self.add_header("content-type", "application/json");
+        self.add_header("cache-control", cache_control);
+    }
+
+    fn add_header(&self, name: &'static str, value: &str) {
+        self.state.lock().unwrap().headers.insert(name, value.parse().unwrap());
     }
 
     pub fn be_silent(&self, is_silent: bool) {
@@ -105,11 +117,7 @@ async fn receive(State(state): State<Arc<Mutex<Inner>>>, headers: HeaderMap, bod
         let mut inner = state.lock().unwrap();
         inner.received.push(Received { headers, body: String::from_utf8(body.to_vec()).unwrap() });
         let status = StatusCode::from_u16(inner.status).unwrap();
-        let location = inner.location.clone().map(|location| [("location", location)]);
-        let answer = match location {
-            Some(location) => (status, location, inner.body.clone()).into_response(),
-            None => (status, inner.body.clone()).into_response(),
-        };
+        let answer = (status, inner.headers.clone(), inner.body.clone()).into_response();
         (answer, inner.is_silent)
     };
     if is_silent {
