@@ -12,6 +12,7 @@ use crate::base::text;
 use crate::clients::redirect_uri;
 use crate::scopes::Scopes;
 use crate::signing::algorithm::SigningAlg;
+use crate::signing::foreign::key_set::KeySet;
 
 pub const AUTHORIZATION_CODE: &str = "authorization_code";
 pub const REFRESH_TOKEN: &str = "refresh_token";
@@ -286,11 +287,13 @@ impl Registration {
         Ok(())
     }
 
-    /// What is in the key set is looked at when it is used.
     fn check_authentication(&self) -> Result<(), Invalid> {
         if self.jwks.is_some() && self.jwks_uri.is_some() {
             // RFC 7591 §2
             return Err(invalid("jwks", "jwks and jwks_uri exclude each other"));
+        }
+        if let Some(jwks) = &self.jwks {
+            KeySet::read(jwks).map_err(|refusal| invalid("jwks", refusal.to_string()))?;
         }
         let has_keys = self.jwks.is_some() || self.jwks_uri.is_some();
         if self.token_endpoint_auth_method == AuthMethod::PrivateKeyJwt && !has_keys {

@@ -162,6 +162,10 @@ async fn a_registration_that_will_not_do_names_the_field() {
         ("retry_window_seconds", json!(-1)),
         ("retry_window_seconds", json!(1801)),
         ("require_pkce", json!(false)),
+        ("jwks", json!([])),
+        ("jwks", json!({ "keys": [{ "kty": "oct", "k": "c2VjcmV0" }] })),
+        ("jwks", json!({ "keys": [{ "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA" }] })),
+        ("jwks_uri", json!("file:///etc/passwd")),
         ("colour", json!("red")),
     ] {
         let mut body = good_body("public");
