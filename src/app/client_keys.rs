@@ -1,4 +1,5 @@
-//! The keys that clients publish at their `jwks_uri` (RFC 7591 §2): fetched when one is needed, and remembered.
+//! The keys with which clients sign (RFC 7591 §2). Those that one publishes at its `jwks_uri` are fetched when one is
+//! needed, and remembered.
 //!
 //! Anybody can make up a request of some client. So that nobody can have this server knock at somebody's door again and
 //! again, a URI is asked once a minute at the most, whatever came of it, and by one request while others wait for it.
@@ -10,10 +11,12 @@ use std::sync::PoisonError;
 
 use chrono::TimeDelta;
 use tokio::sync::Mutex as AsyncMutex;
+use url::Url;
 
 use crate::base::clock::Timestamp;
 use crate::base::document;
 use crate::base::outgoing::Outgoing;
+use crate::clients::registration::Registration;
 use crate::signing::foreign::key_set;
 use crate::signing::foreign::key_set::KeySet;
 
@@ -56,6 +59,8 @@ struct Published {
 /// Why there are no keys. Made to be read by whoever publishes them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unavailable {
+    #[error("The client has neither jwks nor jwks_uri")]
+    None,
     #[error(transparent)]
     Document(#[from] document::Failure),
     #[error("The answer is not JSON")]
@@ -69,8 +74,22 @@ impl ClientKeys {
         Self { outgoing, known: Arc::default() }
     }
 
-    /// The keys at `uri`; fetched again first if they do not suffice, because the client may have rotated them.
-    pub async fn that(
+    /// The client's keys; fetched again first if they do not suffice, because it may have rotated them.
+    pub async fn of(
+        &self,
+        client: &Registration,
+        suffice: impl Fn(&KeySet) -> bool,
+        now: Timestamp,
+    ) -> Result<Arc<KeySet>, Unavailable> {
+        match (&client.jwks, &client.jwks_uri) {
+            (Some(jwks), _) => Ok(Arc::new(KeySet::read(jwks)?)),
+            (None, Some(uri)) => self.at(uri, suffice, now).await,
+            (None, None) => Err(Unavailable::None),
+        }
+    }
+
+    /// The same for what is published at `uri`.
+    pub async fn at(
         &self,
         uri: &str,
         suffice: impl Fn(&KeySet) -> bool,
@@ -127,7 +146,11 @@ impl Published {
                 self.fresh_until = now + fresh_for.unwrap_or(USUAL).clamp(SHORTEST, LONGEST);
                 self.failure = None;
             }
-            Err(failure) => self.failure = Some(failure),
+            Err(failure) => {
+                let host = Url::parse(uri).ok().and_then(|url| url.host_str().map(str::to_owned));
+                tracing::info!(host, problem = %failure, "the keys of a client could not be fetched");
+                self.failure = Some(failure);
+            }
         }
     }
 }

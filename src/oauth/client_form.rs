@@ -30,11 +30,11 @@ impl FromRequest<App> for ClientForm {
         let links = &app.config.links;
         let (mut parts, body) = request.into_parts();
         let Ok(provenance) = Provenance::from_request_parts(&mut parts, app).await;
-        let headers = parts.headers.clone();
+        let (path, headers) = (parts.uri.path().to_owned(), parts.headers.clone());
         let request = Request::from_parts(parts, body);
         let params =
             Params::read(request, app).await.map_err(|error| Answer(error, links).into_response())?;
-        let client = client_auth::authenticate(app, &headers, &params)
+        let client = client_auth::authenticate(app, &path, &headers, &params)
             .await
             .map_err(|error| Answer(error, links).into_response())?;
         let act = provenance.act(Actor::client(client.id, &client.registration.name));

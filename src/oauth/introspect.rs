@@ -85,7 +85,7 @@ struct Introspection {
 }
 
 pub async fn post(State(app): State<App>, address: ClientAddress, request: Request) -> Response {
-    let headers = request.headers().clone();
+    let (path, headers) = (request.uri().path().to_owned(), request.headers().clone());
     let params = match Params::read(request, &app).await {
         Ok(params) => params,
         Err(error) => return Answer(error, &app.config.links).into_response(),
@@ -100,7 +100,7 @@ pub async fn post(State(app): State<App>, address: ClientAddress, request: Reque
             Err(error) => return error.into_response(),
         }
     } else {
-        match asking_client(&app, &headers, &params).await {
+        match asking_client(&app, &path, &headers, &params).await {
             Ok(asker) => asker,
             Err(error) => return Answer(error, &app.config.links).into_response(),
         }
@@ -113,10 +113,11 @@ pub async fn post(State(app): State<App>, address: ClientAddress, request: Reque
 
 async fn asking_client(
     app: &App,
+    path: &str,
     headers: &axum::http::HeaderMap,
     params: &Params,
 ) -> Result<Asker, OAuthError> {
-    let client = client_auth::authenticate(app, headers, params).await?;
+    let client = client_auth::authenticate(app, path, headers, params).await?;
     if !client.registration.is_confidential() {
         // RFC 7662 §4: or anybody could try tokens out.
         return Err(ErrorCode::InvalidClient.because("only a confidential client may introspect"));

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::clients::registration::GRANT_TYPES;
 use crate::oauth::client_auth::METHODS;
+use crate::signing::foreign::algorithm;
 
 /// Changes only with a new release or configuration.
 const CACHE: &str = "public, max-age=3600";
@@ -52,6 +53,9 @@ fn server_document(app: &App) -> Value {
         "token_endpoint_auth_methods_supported": METHODS,
         "revocation_endpoint_auth_methods_supported": METHODS,
         "introspection_endpoint_auth_methods_supported": confidential_methods,
+        "token_endpoint_auth_signing_alg_values_supported": algorithm::names(),
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithm::names(),
+        "introspection_endpoint_auth_signing_alg_values_supported": algorithm::names(),
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         // Absent would mean that they are (OpenID Connect Discovery §3).

@@ -32,7 +32,7 @@ fn keys() -> Value {
 impl TestServer {
     /// What a request gets whose JWT names a key that is there, or one that is not.
     async fn keys_at(&self, uri: &str, is_there: bool) -> Result<(), Unavailable> {
-        self.app.client_keys.that(uri, |_| is_there, self.clock.now()).await.map(|_| ())
+        self.app.client_keys.at(uri, |_| is_there, self.clock.now()).await.map(|_| ())
     }
 }
 

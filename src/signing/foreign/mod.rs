@@ -15,4 +15,5 @@ pub mod used_id;
 
 mod members;
 #[cfg(test)]
+#[path = "../../../tests/it/support/signer.rs"]
 mod signer;

@@ -24,6 +24,9 @@ pub fn own_urls(document: &Value, issuer: &str) -> Vec<String> {
 async fn the_server_says_what_it_can_do() {
     let server = TestServer::start().await;
     let issuer = server.issuer();
+    let methods = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
+    let algorithms =
+        ["ES256", "ES384", "Ed25519", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"];
 
     let answer = server.get(SERVER).await;
 
@@ -43,9 +46,12 @@ async fn the_server_says_what_it_can_do() {
                 "urn:ietf:params:oauth:grant-type:device_code",
                 "urn:ietf:params:oauth:grant-type:token-exchange",
             ],
-            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-            "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-            "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "token_endpoint_auth_methods_supported": methods,
+            "revocation_endpoint_auth_methods_supported": methods,
+            "introspection_endpoint_auth_methods_supported": methods[..3],
+            "token_endpoint_auth_signing_alg_values_supported": algorithms,
+            "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
+            "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
             "prompt_values_supported": ["none", "login", "consent"],
@@ -57,6 +63,22 @@ async fn the_server_says_what_it_can_do() {
         })
     );
     assert_eq!(answer.header("content-type"), Some("application/json"));
+}
+
+#[tokio::test]
+async fn every_algorithm_that_is_announced_is_asymmetric() {
+    let server = TestServer::start().await;
+
+    let document = server.get(SERVER).await.json;
+
+    let lists =
+        document.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_alg_values_supported"));
+    let algorithms: Vec<&str> =
+        lists.flat_map(|(_, list)| list.as_array().unwrap()).map(|name| name.as_str().unwrap()).collect();
+    assert!(!algorithms.is_empty());
+    for name in algorithms {
+        assert!(["ES", "Ed", "PS", "RS"].contains(&&name[..2]), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod program;
 mod raw;
 mod receiver;
 mod redis;
+mod signer;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub use raw::RawConnection;
 pub use receiver::Received;
 pub use receiver::Receiver;
 pub use redis::TestRedis;
+pub(crate) use signer::Signer;
+pub(crate) use signer::encode;
 
 /// Of everybody in a test.
 pub const PASSWORD: &str = "correct horse battery";
@@ -117,7 +120,8 @@ impl TestServer {
         adjust(&mut settings);
         let config = Config::try_from(settings).unwrap();
         let secret = ServerSecret::new(&Secret::new(SERVER_SECRET));
-        let mut app = App::new(config, secret, database.pool(), clock.clone()).await.unwrap();
+        // Boxed, or every test would hold it in its own future.
+        let mut app = Box::pin(App::new(config, secret, database.pool(), clock.clone())).await.unwrap();
         app.mailer = Mailer::in_memory();
 
         let service =

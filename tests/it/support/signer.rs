@@ -1,4 +1,4 @@
-//! Somebody who signs, in tests.
+//! Somebody who signs JWTs with a key of their own. Unit tests of the library use it, too.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -13,18 +13,20 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use serde_json::json;
 
-pub(super) fn encode(bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+type Sign = dyn Fn(&[u8]) -> Vec<u8> + Send + Sync;
+
 /// A pair of keys: the public one, and what the private one does.
-pub(super) struct Signer {
-    pub(super) jwk: Value,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+pub(crate) struct Signer {
+    pub(crate) jwk: Value,
+    sign: Box<Sign>,
 }
 
 impl Signer {
-    pub(super) fn ec(curve: &str, algorithm: &'static EcdsaSigningAlgorithm) -> Self {
+    pub(crate) fn ec(curve: &str, algorithm: &'static EcdsaSigningAlgorithm) -> Self {
         let pair = EcdsaKeyPair::generate(algorithm).unwrap();
         let (x, y) = {
             let point = &pair.public_key().as_ref()[1..];
@@ -35,17 +37,17 @@ impl Signer {
         Self { jwk: json!({ "kty": "EC", "crv": curve, "x": x, "y": y }), sign: Box::new(sign) }
     }
 
-    pub(super) fn p256() -> Self {
+    pub(crate) fn p256() -> Self {
         Self::ec("P-256", &signature::ECDSA_P256_SHA256_FIXED_SIGNING)
     }
 
-    pub(super) fn ed25519() -> Self {
+    pub(crate) fn ed25519() -> Self {
         let pair = signature::Ed25519KeyPair::generate().unwrap();
         let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(pair.public_key()) });
         Self { jwk, sign: Box::new(move |message| pair.sign(message).as_ref().to_vec()) }
     }
 
-    pub(super) fn rsa(encoding: &'static dyn RsaEncoding) -> Self {
+    pub(crate) fn rsa(encoding: &'static dyn RsaEncoding) -> Self {
         let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
         let (n, e) = (pair.public_key().modulus(), pair.public_key().exponent());
         let jwk = json!({
@@ -61,14 +63,15 @@ impl Signer {
         Self { jwk, sign: Box::new(sign) }
     }
 
-    pub(super) fn jwk(&self, changes: &Value) -> Value {
+    /// The public key with more said of it.
+    pub(crate) fn jwk(&self, changes: &Value) -> Value {
         let mut jwk = self.jwk.clone();
         jwk.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         jwk
     }
 
     /// Over texts as they stand there.
-    pub(super) fn jws(&self, header: &str, claims: &str) -> String {
+    pub(crate) fn jws(&self, header: &str, claims: &str) -> String {
         let signed = format!("{}.{}", encode(header), encode(claims));
         let signature = encode((self.sign)(signed.as_bytes()));
         format!("{signed}.{signature}")
