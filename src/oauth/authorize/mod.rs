@@ -157,10 +157,17 @@ async fn prepare(app: &App, parts: &mut Parts, query: &str) -> Result<Asked, Sto
         return Err(ErrorCode::TooLarge.because("the request is too large").into());
     }
     let now = app.clock.now();
-    let request = AuthorizeRequest::read(app, &params, now).await?;
+    let request = AuthorizeRequest::read(app, &params, now).await;
     let signed_in = <SignedIn as OptionalFromRequestParts<App>>::from_request_parts(parts, app)
         .await
         .map_err(|failure| Stop::Elsewhere(Box::new(failure.into_response())))?;
+    let request = match request {
+        // A link to this server must not lead a stranger straight on to the site of whoever made it (RFC 9700 §4.11.2).
+        Err(Stop::Answer { .. }) if signed_in.is_none() && !Prompt::is_silent(&params) => {
+            return Err(to_sign_in(&params.to_query(&[])));
+        }
+        request => request?,
+    };
     let is_fresh = |signed_in: &SignedIn| {
         let is_young = request.max_age.is_none_or(|age| now - signed_in.sign_in.at <= age);
         is_young && !request.prompts.contains(&Prompt::Login)
@@ -175,11 +182,14 @@ async fn prepare(app: &App, parts: &mut Parts, query: &str) -> Result<Asked, Sto
         None if request.prompts.contains(&Prompt::None) => {
             Err(request.answer(ErrorCode::LoginRequired.because("the person is not signed in")))
         }
-        None => {
-            let next = format!("/oauth/authorize?{}", request.query_after_sign_in(&params));
-            Err(Stop::Elsewhere(Box::new(Redirect::to(&sign_in_url(&next)).into_response())))
-        }
+        None => Err(to_sign_in(&request.query_after_sign_in(&params))),
     }
+}
+
+/// The request goes on from there with `query`.
+fn to_sign_in(query: &str) -> Stop {
+    let next = format!("/oauth/authorize?{query}");
+    Stop::Elsewhere(Box::new(Redirect::to(&sign_in_url(&next)).into_response()))
 }
 
 /// Somebody who belongs to no organization has nothing to give an app access to, until they make or join one.

@@ -39,6 +39,13 @@ pub(super) enum Prompt {
     Consent,
 }
 
+impl Prompt {
+    /// Whether a request, be it right or wrong, asks that no page be shown.
+    pub(super) fn is_silent(params: &Params) -> bool {
+        params.all("prompt").any(|text| text.split(' ').any(|name| name == "none"))
+    }
+}
+
 /// Why the person is not asked, or not yet.
 pub(super) enum Stop {
     // To be shown, never redirected: where the answer would go is not proven (RFC 6749 §4.1.2.1).

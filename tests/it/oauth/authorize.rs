@@ -147,7 +147,7 @@ async fn a_request_sent_as_a_form_is_judged_like_any_other() {
         let request = scene.server.request("POST", "/oauth/authorize").form(&form_of(&changes));
         let mut answer = Answer::of(request).await;
         if answer.status == 303 && answer.location().starts_with('/') {
-            answer = scene.server.get(answer.location()).await;
+            answer = scene.browser.get(answer.location()).await;
         }
 
         if is_for_the_client {

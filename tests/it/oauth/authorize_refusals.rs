@@ -4,8 +4,10 @@ use crate::oauth::Scene;
 use crate::oauth::assert_shown_as_page;
 use crate::support::Answer;
 use crate::support::CALLBACK;
+use crate::support::PASSWORD;
 use crate::support::Pkce;
 use crate::support::TestServer;
+use crate::support::form_of;
 
 const PARAMETERS: [&str; 12] = [
     "client_id",
@@ -112,7 +114,6 @@ async fn what_is_no_text_is_never_answered_with_a_code() {
 #[tokio::test]
 async fn an_error_of_a_proven_client_goes_back_to_it() {
     let scene = Scene::new().await;
-    let anonymous = scene.server.browser();
     let pkce = Pkce::default();
     let cut = pkce.challenge[..42].to_owned();
     let odd = format!("{cut}+");
@@ -148,7 +149,7 @@ async fn an_error_of_a_proven_client_goes_back_to_it() {
         ("resource", "https://unknown.example", "invalid_target"),
         ("resource", "not a uri", "invalid_target"),
     ] {
-        let answer = anonymous.get(&scene.client.authorize_path(&pkce, &[(name, value)])).await;
+        let answer = scene.browser.get(&scene.client.authorize_path(&pkce, &[(name, value)])).await;
 
         assert_sent_back(&scene.server, &answer, error, &format!("{name}={value}"));
     }
@@ -157,7 +158,6 @@ async fn an_error_of_a_proven_client_goes_back_to_it() {
 #[tokio::test]
 async fn a_repeated_parameter_goes_back_as_an_invalid_request() {
     let scene = Scene::new().await;
-    let anonymous = scene.server.browser();
     let all = [
         ("response_mode", "query"),
         ("prompt", "login"),
@@ -169,7 +169,7 @@ async fn a_repeated_parameter_goes_back_as_an_invalid_request() {
 
     for name in PARAMETERS.into_iter().filter(|name| !matches!(*name, "client_id" | "redirect_uri" | "state"))
     {
-        let answer = anonymous.get(&format!("{path}&{name}=again")).await;
+        let answer = scene.browser.get(&format!("{path}&{name}=again")).await;
 
         assert_sent_back(&scene.server, &answer, "invalid_request", name);
     }
@@ -220,16 +220,50 @@ async fn only_a_client_registered_for_it_may_do_without_pkce() {
     assert_sent_back(&free.server, &plain, "invalid_request", "plain");
 }
 
+/// RFC 9700 §4.11.2: a link with a mistake in it would otherwise lead anybody to the site of whoever made the link.
 #[tokio::test]
-async fn an_error_is_told_before_anybody_has_to_sign_in() {
+async fn nobody_is_sent_on_by_an_error_before_they_have_signed_in() {
     let scene = Scene::new().await;
-    let (anonymous, signed_in) = (scene.server.browser(), &scene.browser);
-    let path = scene.client.authorize_path(&Pkce::default(), &[("scope", "unknown")]);
+    let stranger = scene.server.browser();
+    let path = scene.client.authorize_path(&Pkce::default(), &[("scope", "unknown"), ("prompt", "login")]);
 
-    let to_a_stranger = anonymous.get(&path).await;
-    let to_ada = signed_in.get(&path).await;
+    let asked = stranger.get(&path).await;
+    let form = form_of(&stranger.get(asked.location()).await, "/login");
+    let signed_in = stranger.send(&form, &[("email", &scene.ada.email), ("password", PASSWORD)]).await;
+    let answer = stranger.get(signed_in.location()).await;
 
-    assert_eq!(to_a_stranger.location(), to_ada.location());
+    assert!(asked.location().starts_with("/login?"), "{}", asked.location());
+    assert_sent_back(&scene.server, &answer, "invalid_scope", "after the sign-in");
+}
+
+#[tokio::test]
+async fn an_error_of_a_silent_request_is_told_at_once() {
+    let scene = Scene::new().await;
+    let path = scene.client.authorize_path(&Pkce::default(), &[("scope", "unknown"), ("prompt", "none")]);
+
+    let answer = scene.server.get(&path).await;
+
+    assert_sent_back(&scene.server, &answer, "invalid_scope", "prompt=none");
+}
+
+#[tokio::test]
+async fn a_refusal_over_pkce_says_what_is_wrong() {
+    let scene = Scene::new().await;
+
+    for (name, value, says) in [
+        ("code_challenge", "", "code_challenge is missing: PKCE is required"),
+        ("code_challenge_method", "", "code_challenge_method must be S256"),
+        ("code_challenge_method", "plain", "code_challenge_method must be S256"),
+    ] {
+        let path = scene.client.authorize_path(&Pkce::default(), &[(name, value)]);
+        let answer = scene.browser.get(&path).await;
+
+        let params = answer.location_params();
+        assert_eq!(
+            (params["error"].as_str(), params["error_description"].as_str()),
+            ("invalid_request", says)
+        );
+    }
 }
 
 #[tokio::test]
