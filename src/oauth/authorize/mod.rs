@@ -209,7 +209,7 @@ async fn ask(app: &App, parts: &mut Parts, query: &str) -> Result<Response, Stop
     let consents = consents(&mut db, request, signed_in, now).await?;
     let roles = roles(&mut db, signed_in).await?;
     let offered = offered(request, &roles)?;
-    let must_ask = request.prompts.contains(&Prompt::Consent);
+    let must_ask = request.prompts.contains(&Prompt::Consent) || !request.is_surely_from_its_client();
     let covering = consents.iter().find(|(_, earlier)| {
         earlier.iter().any(|consent| consent.covers(&request.scopes, &request.resources))
     });

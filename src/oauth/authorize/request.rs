@@ -95,6 +95,12 @@ impl AuthorizeRequest {
         }
     }
 
+    /// Whether only the client itself can use a code that this request leads to. A public client's identifier anybody
+    /// can use, and any program can listen on a port or claim a scheme, but not a site (RFC 8252 §8.6).
+    pub(super) fn is_surely_from_its_client(&self) -> bool {
+        self.client.registration.is_confidential || self.redirect_uri.starts_with("https://")
+    }
+
     /// What the person ticked, of what was asked, and what the client cannot do without.
     pub(super) fn granted(&self, ticked: &Scopes) -> Scopes {
         let required = &self.client.registration.required_scopes;

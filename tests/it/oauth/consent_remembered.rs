@@ -1,10 +1,12 @@
 //! When a person is asked again, and when not.
 
 use chrono::TimeDelta;
+use countersign::clients::registration::Registration;
 use countersign::grants::grant;
 use countersign::grants::grant::Whose;
 
 use crate::oauth::Scene;
+use crate::oauth::confidential;
 use crate::support::Answer;
 use crate::support::Browser;
 use crate::support::Pkce;
@@ -68,6 +70,40 @@ async fn who_has_consented_is_asked_again_for_more_and_told_so() {
     let marked: Vec<&str> = page.text.split("<label").filter(|label| label.contains("tag new")).collect();
     assert_eq!(marked.len(), 1);
     assert!(marked[0].contains("Delete data"), "{}", marked[0]);
+}
+
+/// Any program can ask under the name of a public client, and listen for the answer (RFC 8252 §8.6).
+#[tokio::test]
+async fn a_program_that_may_be_another_one_is_asked_about_each_time() {
+    let uris = ["http://127.0.0.1/cb", "com.example.app:/cb", "https://app.example/cb"];
+    let register = |registration: &mut Registration| {
+        registration.redirect_uris = uris.map(str::to_owned).to_vec();
+    };
+    let public = Scene::with_client(register).await;
+    let with_secret = Scene::with_client(|registration| {
+        confidential(registration);
+        register(registration);
+    })
+    .await;
+
+    for (scene, uri, is_asked) in [
+        (&public, uris[0], true),
+        (&public, uris[1], true),
+        (&public, uris[2], false),
+        (&with_secret, uris[0], false),
+        (&with_secret, uris[1], false),
+    ] {
+        let pkce = Pkce::default();
+        let consented = scene.client.ask(&scene.browser, &pkce, &[("redirect_uri", uri)]).await;
+        assert!(consented.location_params().contains_key("code"), "{uri}: {}", consented.location());
+        let path = scene.client.authorize_path(&pkce, &[("redirect_uri", uri)]);
+        let again = scene.browser.get(&path).await;
+        let silent = scene.browser.get(&format!("{path}&prompt=none")).await;
+
+        assert_eq!(again.status == 200, is_asked, "{uri}");
+        let error = silent.location_params().remove("error");
+        assert_eq!(error.as_deref(), is_asked.then_some("consent_required"), "{uri}");
+    }
 }
 
 #[tokio::test]
