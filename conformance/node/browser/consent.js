@@ -83,10 +83,12 @@ export async function consent() {
   await check('an app that lives in the browser, at another origin, gets its tokens by fetch', async () => {
     const { url, verifier } = await request({ scope: 'read' });
     await page.goto(url);
+    await press(page, 'Allow'); // again: on this machine, any program could ask in the app's name
+    await page.waitForURL((at) => at.searchParams.has('code'));
     const exchange = {
       grant_type: 'authorization_code',
       client_id: PUBLIC_CLIENT,
-      code: new URL(page.url()).searchParams.get('code'), // at once: what was granted is not asked again
+      code: new URL(page.url()).searchParams.get('code'),
       redirect_uri: app.callback,
       code_verifier: verifier,
     };
