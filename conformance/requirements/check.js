@@ -61,9 +61,9 @@ function lack({ evidence, value }, names) {
   return failed.length > 0 ? `has not passed: ${failed.join(', ')}` : undefined;
 }
 
-function print(name, requirements, names) {
+/** A row of the matrix. */
+function row(name, requirements, missing) {
   const count = (holds) => requirements.filter(holds).length;
-  const missing = requirements.map((entry) => ({ ...entry, lack: lack(entry, names) })).filter((entry) => entry.lack);
   const cells = [
     [count(({ level }) => level.startsWith('must')), 'must'],
     [count(({ level }) => level.startsWith('should')), 'should'],
@@ -72,15 +72,20 @@ function print(name, requirements, names) {
     [count(({ evidence }) => evidence === 'departs'), 'departs'],
     [missing.length, 'missing'],
   ];
-  const row = cells.map(([number, word]) => `${String(number).padStart(4)} ${word}`).join('');
-  console.log(`  ${missing.length === 0 ? 'ok  ' : 'FAIL'}  ${name.padEnd(12)}${row}`);
-  for (const { section, level, rule, lack } of missing) {
-    console.log(`        §${section} ${level.replace('_', ' ')} ${rule}: ${lack}`);
-    process.exitCode = 1;
-  }
+  return name.padEnd(12) + cells.map(([number, word]) => `${String(number).padStart(4)} ${word}`).join('');
 }
 
 const names = passed();
 const lists = fs.readdirSync(here).filter((file) => file.endsWith('.toml')).toSorted().map(read);
-for (const { name, requirements } of lists) print(name, requirements, names);
-print('in all', lists.flatMap(({ requirements }) => requirements), names);
+const missing = ({ requirements }) =>
+  requirements.map((entry) => ({ ...entry, lack: lack(entry, names) })).filter((entry) => entry.lack);
+
+for (const list of lists) {
+  const lacking = missing(list);
+  console.log(`  ${lacking.length === 0 ? 'ok  ' : 'FAIL'}  ${row(list.name, list.requirements, lacking)}`);
+  for (const { section, level, rule, lack } of lacking) {
+    console.log(`        §${section} ${level.replace('_', ' ')} ${rule}: ${lack}`);
+    process.exitCode = 1;
+  }
+}
+console.log(`        ${row('in all', lists.flatMap(({ requirements }) => requirements), lists.flatMap(missing))}`);

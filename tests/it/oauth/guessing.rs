@@ -104,7 +104,7 @@ async fn nothing_in_the_database_is_a_token() {
         &key[11..43],
         &pkce.verifier,
     ] {
-        let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let hex = secret.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         let found = rows.iter().find(|row| row.contains(secret) || row.contains(&hex));
         assert_eq!(found, None, "{secret}");
     }
