@@ -39,7 +39,7 @@ settings! {
     secret: Option<Secret> = None,
     /// Proxies, as addresses or networks, whose X-Forwarded-For and X-Forwarded-Proto are believed.
     trusted_proxies: Vec<IpNet> = Vec::new(),
-    /// Whether the credential API answers over plain HTTP to others than this machine.
+    /// Whether passwords, codes and tokens are taken over plain HTTP from others than this machine.
     insecure_http: bool = false,
     /// Certificate chain, a PEM file, to speak TLS without a proxy in front. With `tls_key`.
     tls_certificate: Option<String> = None,
@@ -182,6 +182,11 @@ impl TryFrom<Settings> for Config {
         let links = Links::new(&settings.issuer).context("issuer")?;
         check(&settings)?;
         let on_this_machine = links.is_loopback();
+        // RFC 8414 §2.
+        ensure!(
+            links.is_https() || on_this_machine || settings.insecure_http,
+            "issuer must begin with https:// unless it is this machine, or insecure_http is true"
+        );
         let has_own_database = settings.database_url.is_none();
         Ok(Self {
             lifetimes: lifetimes(&settings)?,

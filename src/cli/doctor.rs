@@ -97,7 +97,7 @@ fn proxies(config: &Config, findings: &mut Vec<Finding>) {
     });
     if listens_to_all && config.insecure_http && config.tls.is_none() {
         findings.push(Finding::Note(format!(
-            "Plain HTTP: {} takes API requests over plain HTTP from others, as insecure_http says.",
+            "Plain HTTP: {} takes credentials over plain HTTP from others, as insecure_http says.",
             config.listen
         )));
     }

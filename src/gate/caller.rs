@@ -151,6 +151,19 @@ async fn identify_credential(
     principal::look_up(app, &presented, resource, now).await
 }
 
+/// Layer of the session API: passwords are not taken over plain HTTP either.
+pub async fn require_secure(
+    State(app): State<App>,
+    address: ClientAddress,
+    request: Request,
+    next: Next,
+) -> Response {
+    match check_secure(&app, address) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.upper_case().into_response(),
+    }
+}
+
 /// A credential that came over plain HTTP may have been read on the way.
 pub fn check_secure(app: &App, address: ClientAddress) -> Result<(), ApiError> {
     if address.is_secure || app.config.insecure_http {

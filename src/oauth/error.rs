@@ -31,6 +31,8 @@ pub enum ErrorCode {
     TooLarge,
     /// `invalid_request` for an endpoint that takes another method.
     MethodNotAllowed,
+    /// `invalid_request` that came over plain HTTP.
+    InsecureConnection,
     InvalidClient,
     InvalidGrant,
     UnauthorizedClient,
@@ -55,6 +57,7 @@ impl ErrorCode {
             Self::InvalidRequest => ("invalid_request", StatusCode::BAD_REQUEST),
             Self::TooLarge => ("invalid_request", StatusCode::PAYLOAD_TOO_LARGE),
             Self::MethodNotAllowed => ("invalid_request", StatusCode::METHOD_NOT_ALLOWED),
+            Self::InsecureConnection => ("invalid_request", StatusCode::FORBIDDEN),
             Self::InvalidClient => ("invalid_client", StatusCode::UNAUTHORIZED),
             Self::InvalidGrant => ("invalid_grant", StatusCode::BAD_REQUEST),
             Self::UnauthorizedClient => ("unauthorized_client", StatusCode::BAD_REQUEST),

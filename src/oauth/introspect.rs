@@ -134,7 +134,6 @@ async fn asking_key(
         let challenge = caller::challenge(app, Some("invalid_token"));
         ApiErrorCode::Unauthorized.because("Invalid or missing API key").challenge(challenge)
     };
-    caller::check_secure(app, address)?;
     let presented = principal::presented(headers)?.ok_or_else(unknown)?;
     let principal = principal::resolve(app, &presented, app.clock.now()).await?.ok_or_else(unknown)?;
     if principal.key.is_none() {

@@ -23,16 +23,34 @@ mod error;
 mod params;
 mod resource;
 
+use axum::extract::Request;
 use axum::extract::State;
+use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
 
 use crate::app::App;
+use crate::gate::caller;
+use crate::gate::client_address::ClientAddress;
 use crate::oauth::error::Answer;
 use crate::oauth::error::ErrorCode;
 
 /// For every endpoint that programs call with another method.
 pub async fn method_not_allowed(State(app): State<App>) -> Response {
     let error = ErrorCode::MethodNotAllowed.because("the endpoint takes another method");
+    Answer(error, &app.config.links).into_response()
+}
+
+/// Layer of the endpoints that secrets and tokens are sent to (RFC 6749 §3.2, RFC 7662 §4).
+pub async fn require_secure(
+    State(app): State<App>,
+    address: ClientAddress,
+    request: Request,
+    next: Next,
+) -> Response {
+    if caller::check_secure(&app, address).is_ok() {
+        return next.run(request).await;
+    }
+    let error = ErrorCode::InsecureConnection.because("the endpoint takes requests over HTTPS only");
     Answer(error, &app.config.links).into_response()
 }

@@ -70,6 +70,16 @@ impl PageError {
         )
     }
 
+    /// Passwords and cookies may have been read on the way (RFC 6749 §10.11).
+    pub fn insecure() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "Open this page over HTTPS",
+            "Its address must begin with https://. Operators: behind a proxy, name it in trusted_proxies and let it \
+             send X-Forwarded-Proto.",
+        )
+    }
+
     pub fn bad_request(sentence: impl Into<String>) -> Self {
         Self { sentence: sentence.into(), ..Self::from(StatusCode::BAD_REQUEST) }
     }

@@ -6,11 +6,15 @@ use axum::http::HeaderMap;
 use axum::http::HeaderValue;
 use axum::http::header;
 use axum::middleware::Next;
+use axum::response::IntoResponse;
 use axum::response::Response;
 
 use crate::app::App;
+use crate::gate::caller;
+use crate::gate::client_address::ClientAddress;
 use crate::gate::request_log::RequestId;
 use crate::pages::error;
+use crate::pages::error::PageError;
 
 /// In a response's extensions: where its form may lead besides this server, as a source expression of CSP.
 ///
@@ -35,6 +39,19 @@ pub async fn security_headers(State(app): State<App>, request: Request, next: Ne
     };
     write(response.headers_mut(), &policy, app.config.links.is_https());
     response
+}
+
+/// Layer of the pages: what people type there, and the cookie by which they are known, are not sent over plain HTTP.
+pub async fn require_secure(
+    State(app): State<App>,
+    address: ClientAddress,
+    request: Request,
+    next: Next,
+) -> Response {
+    match caller::check_secure(&app, address) {
+        Ok(()) => next.run(request).await,
+        Err(_) => PageError::insecure().into_response(),
+    }
 }
 
 const WITH_SCRIPTS: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; \

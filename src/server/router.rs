@@ -34,7 +34,7 @@ use crate::server::layers;
 pub fn router(app: App) -> Router {
     let base_path = app.config.links.base_path().to_owned();
     let faces = Router::new()
-        .merge(programs())
+        .merge(programs(&app))
         .merge(people(&app))
         .nest("/v1", credential_api(&app))
         // Nested routes do not reach this one.
@@ -102,15 +102,17 @@ fn well_known(base_path: &str) -> Router<App> {
     router.layer(layers::cors())
 }
 
-fn programs() -> Router<App> {
+fn programs(app: &App) -> Router<App> {
+    let secure = || from_fn_with_state(app.clone(), oauth::require_secure);
     let open_to_scripts = Router::new()
-        .route("/oauth/token", post(oauth::token::post))
+        .route("/oauth/token", post(oauth::token::post).layer(secure()))
+        // Over plain HTTP, too: a token that was sent that way by mistake should be revoked (RFC 7009 §2).
         .route("/oauth/revoke", post(oauth::revoke::post))
         .route("/oauth/jwks", get(oauth::jwks::get))
         .method_not_allowed_fallback(oauth::method_not_allowed)
         .layer(layers::cors());
     Router::new()
-        .route("/oauth/introspect", post(oauth::introspect::post))
+        .route("/oauth/introspect", post(oauth::introspect::post).layer(secure()))
         .method_not_allowed_fallback(oauth::method_not_allowed)
         .merge(open_to_scripts)
 }
@@ -184,6 +186,7 @@ fn session_api(app: &App) -> Router<App> {
             ApiErrorCode::MethodNotAllowed.because("This address takes another method").upper_case()
         })
         .layer(from_fn_with_state(app.clone(), rate_limit::count_address))
+        .layer(from_fn_with_state(app.clone(), caller::require_secure))
 }
 
 /// What tells programs of the JSON interfaces, those of any origin.
@@ -224,6 +227,7 @@ fn people(app: &App) -> Router<App> {
         .merge(playground(app.config.playground))
         .method_not_allowed_fallback(async || PageError::from(StatusCode::METHOD_NOT_ALLOWED))
         .layer(layers::sessions(app))
+        .layer(from_fn_with_state(app.clone(), pages::headers::require_secure))
         .layer(from_fn_with_state(app.clone(), pages::headers::security_headers))
         .route("/assets/style.css", get(pages::assets::style))
         .route("/assets/logo.svg", get(pages::assets::logo))

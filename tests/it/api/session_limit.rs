@@ -18,7 +18,8 @@ fn behind_a_proxy(settings: &mut Settings) {
 }
 
 async fn ask_from(server: &TestServer, address: &str) -> Answer {
-    Answer::of(server.request("GET", ME).header("x-forwarded-for", address)).await
+    let request = server.request("GET", ME).header("x-forwarded-for", address);
+    Answer::of(request.header("x-forwarded-proto", "https")).await
 }
 
 #[tokio::test]

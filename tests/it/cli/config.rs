@@ -44,8 +44,10 @@ async fn a_bad_value_names_its_key_and_stops_every_command() {
 
     for (variable, value, named) in [
         ("COUNTERSIGN_ISSUER", "auth.example", "issuer"),
+        ("COUNTERSIGN_ISSUER", "http://auth.example", "issuer"),
         ("COUNTERSIGN_ISSUER", "https://auth.example/", "issuer"),
         ("COUNTERSIGN_ISSUER", "https://auth.example?x", "issuer"),
+        ("COUNTERSIGN_ISSUER", "https://auth.example#x", "issuer"),
         ("COUNTERSIGN_TRUSTED_PROXIES", "10.0.0.0/99", "TRUSTED_PROXIES"),
         ("COUNTERSIGN_INSECURE_HTTP", "perhaps", "INSECURE_HTTP"),
         ("COUNTERSIGN_SECRET", "short", "secret"),

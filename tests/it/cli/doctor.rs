@@ -27,7 +27,7 @@ async fn each_thing_that_is_wrong_is_named() {
 
     for (variable, value, named) in [
         ("COUNTERSIGN_ISSUER", "auth.example", "Configuration"),
-        ("COUNTERSIGN_ISSUER", "http://auth.example", "Issuer"),
+        ("COUNTERSIGN_ISSUER", "http://auth.example", "Configuration"),
         ("COUNTERSIGN_ISSUER", "https://auth.example", "Proxy headers"),
         ("COUNTERSIGN_TRUSTED_PROXIES", "0.0.0.0/0", "Proxy headers"),
         ("REDIS_URL", "redis://:hunter2@127.0.0.1:1", "Redis"),

@@ -114,7 +114,6 @@ async fn what_is_no_text_is_never_answered_with_a_code() {
 #[tokio::test]
 async fn an_error_of_a_proven_client_goes_back_to_it() {
     let scene = Scene::new().await;
-    let anonymous = scene.server.browser();
     let pkce = Pkce::default();
     let cut = pkce.challenge[..42].to_owned();
     let odd = format!("{cut}+");
@@ -150,7 +149,7 @@ async fn an_error_of_a_proven_client_goes_back_to_it() {
         ("resource", "https://unknown.example", "invalid_target"),
         ("resource", "not a uri", "invalid_target"),
     ] {
-        let answer = anonymous.get(&scene.client.authorize_path(&pkce, &[(name, value)])).await;
+        let answer = scene.browser.get(&scene.client.authorize_path(&pkce, &[(name, value)])).await;
 
         assert_sent_back(&scene.server, &answer, error, &format!("{name}={value}"));
     }
@@ -159,7 +158,6 @@ async fn an_error_of_a_proven_client_goes_back_to_it() {
 #[tokio::test]
 async fn a_repeated_parameter_goes_back_as_an_invalid_request() {
     let scene = Scene::new().await;
-    let anonymous = scene.server.browser();
     let all = [
         ("response_mode", "query"),
         ("prompt", "login"),
@@ -171,7 +169,7 @@ async fn a_repeated_parameter_goes_back_as_an_invalid_request() {
 
     for name in PARAMETERS.into_iter().filter(|name| !matches!(*name, "client_id" | "redirect_uri" | "state"))
     {
-        let answer = anonymous.get(&format!("{path}&{name}=again")).await;
+        let answer = scene.browser.get(&format!("{path}&{name}=again")).await;
 
         assert_sent_back(&scene.server, &answer, "invalid_request", name);
     }
@@ -232,6 +230,26 @@ async fn an_error_is_told_before_anybody_has_to_sign_in() {
     let to_ada = signed_in.get(&path).await;
 
     assert_eq!(to_a_stranger.location(), to_ada.location());
+}
+
+#[tokio::test]
+async fn a_refusal_over_pkce_says_what_is_wrong() {
+    let scene = Scene::new().await;
+
+    for (name, value, says) in [
+        ("code_challenge", "", "code_challenge is missing: PKCE is required"),
+        ("code_challenge_method", "", "code_challenge_method must be S256"),
+        ("code_challenge_method", "plain", "code_challenge_method must be S256"),
+    ] {
+        let path = scene.client.authorize_path(&Pkce::default(), &[(name, value)]);
+        let answer = scene.browser.get(&path).await;
+
+        let params = answer.location_params();
+        assert_eq!(
+            (params["error"].as_str(), params["error_description"].as_str()),
+            ("invalid_request", says)
+        );
+    }
 }
 
 #[tokio::test]

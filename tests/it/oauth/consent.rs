@@ -40,6 +40,23 @@ async fn the_page_says_who_asks_for_what_and_for_whom() {
 }
 
 #[tokio::test]
+async fn the_page_says_for_how_long() {
+    let with_refreshing = Scene::new().await;
+    let without =
+        Scene::with_client(|registration| registration.grant_types = vec!["authorization_code".to_owned()])
+            .await;
+
+    for (scene, says) in [
+        (with_refreshing, "Access lasts until you take it back. It ends by itself after 30 days without use"),
+        (without, "Access ends by itself after 10 minutes."),
+    ] {
+        let page = scene.browser.get(&scene.client.authorize_path(&Pkce::default(), &[])).await;
+
+        assert!(page.text.contains(says), "{}", page.text);
+    }
+}
+
+#[tokio::test]
 async fn a_name_is_shown_as_text_whatever_it_holds() {
     let scene =
         Scene::with_client(|registration| registration.name = "<script>alert(1)</script>".to_owned()).await;

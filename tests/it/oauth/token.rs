@@ -28,6 +28,7 @@ async fn a_code_buys_an_access_token_and_a_refresh_token() {
     );
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("pragma"), Some("no-cache"));
     assert_eq!(answer.header("content-type"), Some("application/json"));
     let who = scene.server.get_as(&answer.field("access_token"), "/v1/auth/test").await;
     assert_eq!(who.json["user"]["email"], "ada@example.com");

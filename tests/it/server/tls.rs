@@ -64,6 +64,23 @@ async fn both_versions_of_http_are_spoken_as_the_client_prefers() {
     assert_eq!(running.end().await, Some(0), "{}", running.stderr());
 }
 
+/// RFC 7662 §4, RFC 8414 §6.1: TLS 1.2 at least; nothing older (RFC 9325 §3.1.1).
+#[tokio::test]
+async fn tls_1_2_and_1_3_are_spoken() {
+    let folder = Folder::new();
+    let database = TestDatabase::create().await;
+    let trusted = write_certificate(&folder, &[]);
+    let mut running = program(&database, &folder).serve(&["serve"]);
+    let url = running.url().await.replace("http://", "https://");
+
+    for version in [reqwest::tls::Version::TLS_1_2, reqwest::tls::Version::TLS_1_3] {
+        let client = client(&trusted).tls_version_min(version).tls_version_max(version).build().unwrap();
+        let answer = Answer::of(client.get(format!("{url}/livez"))).await;
+
+        assert_eq!(answer.status, 200, "{version:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_handshake_that_is_slow_or_fails_keeps_nobody_waiting() {
     let folder = Folder::new();
