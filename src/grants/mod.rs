@@ -4,11 +4,15 @@
 //! One row a grant, and none a token. The code and the refresh tokens of a grant are its generations
 //! ([`generation`]): derived from the row, moved on by one statement. Access tokens are signed ([`access_token`])
 //! and name their grant, whose row is looked at when they are used: so a revocation counts at once.
+//!
+//! What a client asks for and nobody has answered yet is a [`pending_request`], where it does not stand in the browser's
+//! address.
 
 pub mod access_token;
 pub mod connected_app;
 pub mod generation;
 pub mod grant;
 pub mod membership;
+pub mod pending_request;
 pub mod subject;
 pub mod usage;

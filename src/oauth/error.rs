@@ -41,6 +41,10 @@ pub enum ErrorCode {
     /// RFC 8707 §2.
     InvalidTarget,
     UnsupportedResponseType,
+    /// RFC 9101 §7.
+    InvalidRequestUri,
+    /// RFC 9101 §7.
+    RequestUriNotSupported,
     AccessDenied,
     /// OpenID Connect Core §3.1.2.6.
     LoginRequired,
@@ -65,6 +69,8 @@ impl ErrorCode {
             Self::InvalidScope => ("invalid_scope", StatusCode::BAD_REQUEST),
             Self::InvalidTarget => ("invalid_target", StatusCode::BAD_REQUEST),
             Self::UnsupportedResponseType => ("unsupported_response_type", StatusCode::BAD_REQUEST),
+            Self::InvalidRequestUri => ("invalid_request_uri", StatusCode::BAD_REQUEST),
+            Self::RequestUriNotSupported => ("request_uri_not_supported", StatusCode::BAD_REQUEST),
             Self::AccessDenied => ("access_denied", StatusCode::BAD_REQUEST),
             Self::LoginRequired => ("login_required", StatusCode::BAD_REQUEST),
             Self::ConsentRequired => ("consent_required", StatusCode::BAD_REQUEST),

@@ -42,6 +42,9 @@ fn server_document(app: &App) -> Value {
     json!({
         "issuer": links.issuer(),
         "authorization_endpoint": links.to("/oauth/authorize"),
+        "pushed_authorization_request_endpoint": links.to("/oauth/par"),
+        // Each client says for itself whether it must (RFC 9126 §5).
+        "require_pushed_authorization_requests": false,
         "token_endpoint": links.to("/oauth/token"),
         "jwks_uri": links.to("/oauth/jwks"),
         "revocation_endpoint": links.to("/oauth/revoke"),

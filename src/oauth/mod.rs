@@ -3,6 +3,7 @@
 //! | endpoint | file | standard |
 //! |---|---|---|
 //! | `/oauth/authorize` | [`authorize`] | RFC 6749 §3.1, RFC 7636, RFC 8707, RFC 9207 |
+//! | `/oauth/par` | [`par`] | RFC 9126 |
 //! | `/oauth/token` | [`token`] | RFC 6749 §3.2 |
 //! | `/oauth/revoke` | [`revoke`] | RFC 7009 |
 //! | `/oauth/introspect` | [`introspect`] | RFC 7662 |
@@ -14,6 +15,7 @@ pub mod authorize;
 pub mod introspect;
 pub mod jwks;
 pub mod metadata;
+pub mod par;
 pub mod revoke;
 pub mod token;
 

@@ -68,6 +68,12 @@ impl Params {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
     }
 
+    /// The same without the parameters that `leave_out` names.
+    pub fn without(&self, leave_out: &[&str]) -> Self {
+        let kept = self.0.iter().filter(|(name, _)| !leave_out.contains(&name.as_str()));
+        Self(kept.cloned().collect())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -11,7 +11,7 @@ use axum::response::Redirect;
 use axum::response::Response;
 use serde::Deserialize;
 use tower_sessions::Session;
-use url::Url;
+use url::form_urlencoded;
 
 use crate::app::App;
 use crate::base::ids::ClientId;
@@ -24,6 +24,7 @@ use crate::gate::session;
 use crate::gate::session::SignedIn;
 use crate::gate::sign_in;
 use crate::gate::sign_in::Authenticated;
+use crate::grants::pending_request;
 use crate::pages::error::PageError;
 use crate::pages::form::Form;
 use crate::pages::page::Page;
@@ -140,28 +141,32 @@ pub struct Origin {
 impl Origin {
     /// Nothing, unless `next` is an authorization request of a client that exists.
     pub async fn of(app: &App, next: &str) -> Result<Self, PageError> {
-        // The host is of no meaning: only the query is read.
-        let request = next
-            .strip_prefix("/oauth/authorize?")
-            .and_then(|query| Url::parse(&format!("http://localhost/?{query}")).ok());
-        let Some(request) = request else { return Ok(Self::default()) };
-        let parameter = |name: &str| {
-            request.query_pairs().find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
-        };
-        let id: Option<ClientId> = parameter("client_id").and_then(|id| id.parse().ok());
+        let Some(url) = next.strip_prefix("/oauth/authorize?") else { return Ok(Self::default()) };
+        let id: Option<ClientId> = parameter(url, "client_id").and_then(|id| id.parse().ok());
         let Some(id) = id else { return Ok(Self::default()) };
         let mut db = app.db.acquire().await?;
         let Some(found) = client::find(&mut db, id, app.clock.now()).await? else {
             return Ok(Self::default());
         };
         let client = found.client;
-        let asked = parameter("redirect_uri").filter(|uri| client.may_redirect_to(uri));
+        let pending = match parameter(url, "request_uri").map(Secret::new) {
+            Some(request_uri) => pending_request::find_parameters(&mut db, client.id, &request_uri).await?,
+            None => None,
+        };
+        let request = pending.as_deref().unwrap_or(url);
+        let asked = parameter(request, "redirect_uri").filter(|uri| client.may_redirect_to(uri));
         let redirect_uri = asked.as_ref().or_else(|| client.registration.redirect_uris.first());
         let is_text = |hint: &String| !hint.chars().any(char::is_control);
         Ok(Self {
             form_target: redirect_uri.and_then(|uri| redirect_uri::csp_source(uri)),
-            login_hint: parameter("login_hint").filter(is_text).unwrap_or_default(),
+            login_hint: parameter(request, "login_hint").filter(is_text).unwrap_or_default(),
             app: Some(client.registration.name),
         })
     }
+}
+
+fn parameter(query: &str, name: &str) -> Option<String> {
+    form_urlencoded::parse(query.as_bytes())
+        .find(|(found, _)| found == name)
+        .map(|(_, value)| value.into_owned())
 }

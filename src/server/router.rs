@@ -105,6 +105,7 @@ fn well_known(base_path: &str) -> Router<App> {
 fn programs(app: &App) -> Router<App> {
     let secure = || from_fn_with_state(app.clone(), oauth::require_secure);
     let open_to_scripts = Router::new()
+        .route("/oauth/par", post(oauth::par::post).layer(secure()))
         .route("/oauth/token", post(oauth::token::post).layer(secure()))
         // Over plain HTTP, too: a token that was sent that way by mistake should be revoked (RFC 7009 §2).
         .route("/oauth/revoke", post(oauth::revoke::post))

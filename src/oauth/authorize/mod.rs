@@ -1,10 +1,12 @@
 //! `/oauth/authorize` (RFC 6749 §3.1): asks a person on behalf of an app, and sends the answer to the app.
 //!
-//! Nothing is stored before the person has agreed: the request stays in the query of the URL, from the first
-//! visit over the sign-in to the posted decision, and is checked each time anew.
+//! The request stays in the query of the URL, from the first visit over the sign-in to the posted decision, and is checked
+//! each time anew. So nothing is stored before the person has agreed, except what the URL only refers to ([`source`]).
 
-mod request;
 mod response;
+
+pub(super) mod request;
+pub(super) mod source;
 
 use axum::extract::FromRequestParts;
 use axum::extract::OptionalFromRequestParts;
@@ -35,11 +37,13 @@ use crate::grants::grant;
 use crate::grants::grant::Authentication;
 use crate::grants::grant::EarlierConsent;
 use crate::grants::grant::NewGrant;
+use crate::grants::pending_request;
 use crate::oauth::authorize::request::AuthorizeRequest;
 use crate::oauth::authorize::request::Prompt;
 use crate::oauth::authorize::request::Stop;
 use crate::oauth::authorize::response::denied;
 use crate::oauth::authorize::response::granted;
+use crate::oauth::authorize::source::Source;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
@@ -55,6 +59,9 @@ use crate::scopes::Scopes;
 
 /// A request that would make a longer URL than browsers and proxies carry.
 const MAX_QUERY: usize = 8 * 1024;
+
+const MISMATCH: &str = "redirect_uri is not one that the client registered";
+const MISSING: &str = "redirect_uri is missing, and the client registered several";
 
 /// Shows the consent page, or answers at once where nothing needs to be asked.
 pub async fn get(State(app): State<App>, request: Request) -> Response {
@@ -93,10 +100,17 @@ pub async fn post(State(app): State<App>, request: Request) -> Response {
 fn stopped(app: &App, parts: &Parts, stop: Stop) -> Response {
     match stop {
         Stop::Malformed(error) => {
-            let status = error.code.status();
-            let page =
-                shown(parts, "The app sent a request that cannot be read", error.description.into_owned());
-            Page::new(page).status(status).into_response()
+            let sentence = match error.code {
+                ErrorCode::InvalidRequestUri => {
+                    "What the app asked for has expired, or was answered before. Go back to the app and start again"
+                }
+                _ => "The app sent a request that cannot be read",
+            };
+            let page = AuthorizeError {
+                code: error.code.name(),
+                ..shown(parts, sentence, error.description.into_owned())
+            };
+            Page::new(page).status(error.code.status()).into_response()
         }
         Stop::UnknownClient => {
             let description = "client_id is unknown, or the client is disabled".to_owned();
@@ -105,19 +119,17 @@ fn stopped(app: &App, parts: &Parts, stop: Stop) -> Response {
         }
         Stop::RedirectUriMismatch { client, asked } => {
             let registration = client.registration;
-            let description = "redirect_uri is not one that the client registered".to_owned();
             let page = AuthorizeError {
                 app: Some(registration.name),
                 mismatch: Some(Mismatch::new(&asked, &registration.redirect_uris)),
-                ..shown(parts, "The app wants to send you where it never said it would", description)
+                ..shown(parts, "The app wants to send you where it never said it would", MISMATCH.to_owned())
             };
             Page::new(page).status(StatusCode::BAD_REQUEST).into_response()
         }
         Stop::RedirectUriMissing { client } => {
-            let description = "redirect_uri is missing, and the client registered several".to_owned();
             let page = AuthorizeError {
                 app: Some(client.registration.name),
-                ..shown(parts, "The app did not say where to send you", description)
+                ..shown(parts, "The app did not say where to send you", MISSING.to_owned())
             };
             Page::new(page).status(StatusCode::BAD_REQUEST).into_response()
         }
@@ -158,14 +170,13 @@ async fn prepare(app: &App, parts: &mut Parts, query: &str) -> Result<Asked, Sto
         return Err(ErrorCode::TooLarge.because("the request is too large").into());
     }
     let now = app.clock.now();
-    let request = AuthorizeRequest::read(app, &params, now).await?;
+    let client = request::find_client(app, &params, now).await?;
+    let source = Source::of_url(app, &client, &params, now).await?;
+    let request = AuthorizeRequest::read(app, client, source)?;
     let signed_in = <SignedIn as OptionalFromRequestParts<App>>::from_request_parts(parts, app)
         .await
         .map_err(|failure| Stop::Elsewhere(Box::new(failure.into_response())))?;
-    let is_fresh = |signed_in: &SignedIn| {
-        let is_young = request.max_age.is_none_or(|age| now - signed_in.sign_in.at <= age);
-        is_young && !request.prompts.contains(&Prompt::Login)
-    };
+    let is_fresh = |signed_in: &SignedIn| request.is_content_with_sign_in(signed_in.sign_in.at, now);
     match signed_in.filter(is_fresh) {
         Some(signed_in) if signed_in.organizations.is_empty() => Err(homeless(&request, &params)),
         Some(signed_in) => {
@@ -239,7 +250,9 @@ async fn decide(app: &App, parts: &mut Parts, query: &str, form: &Params) -> Res
         Some("deny") => Scopes::default(),
         _ => return Err(ErrorCode::InvalidRequest.because("decision is unknown").into()),
     };
+    let mut db = app.db.acquire().await.map_err(Stop::from_sqlx)?;
     if scopes.is_empty() {
+        use_up(&mut db, request).await?;
         return Err(request.answer(ErrorCode::AccessDenied.because("the person refused")));
     }
     let organization = match one("organization")? {
@@ -249,7 +262,6 @@ async fn decide(app: &App, parts: &mut Parts, query: &str, form: &Params) -> Res
     let Some(organization) = organization else {
         return Err(ErrorCode::InvalidRequest.because("organization is not one of yours").into());
     };
-    let mut db = app.db.acquire().await.map_err(Stop::from_sqlx)?;
     grant_to(app, &mut db, &asked, organization, &scopes).await
 }
 
@@ -323,12 +335,20 @@ async fn grant_to(
         token_key: keys.newest_token_key(),
     };
     let mut tx = db.begin().await.map_err(Stop::from_sqlx)?;
+    use_up(&mut tx, request).await?;
     let id = grant::create(&mut tx, &new, act).await.map_err(Stop::from_sqlx)?;
     let grant = generation::find_by_id(&mut tx, id).await.map_err(Stop::from_sqlx)?;
     tx.commit().await.map_err(Stop::from_sqlx)?;
     let grant = grant.ok_or_else(|| Stop::Failed(anyhow::anyhow!("a new grant was not found")))?;
     let code = grant.token(&keys).map_err(Stop::Failed)?;
     Ok(granted(&app.config.links, &request.redirect_uri, request.state.as_deref(), &code))
+}
+
+/// A request that is answered is not answered again.
+async fn use_up(db: &mut PgConnection, request: &AuthorizeRequest) -> Result<(), Stop> {
+    let Some(pending) = &request.pending else { return Ok(()) };
+    let is_first = pending_request::use_up(db, pending).await.map_err(Stop::from_sqlx)?;
+    if is_first { Ok(()) } else { Err(source::used_up().into()) }
 }
 
 async fn check_csrf(app: &App, parts: &Parts, form: &Params) -> Result<(), Stop> {
@@ -343,7 +363,7 @@ async fn check_csrf(app: &App, parts: &Parts, form: &Params) -> Result<(), Stop>
 }
 
 impl Stop {
-    fn from_sqlx(error: sqlx::Error) -> Self {
+    pub(super) fn from_sqlx(error: sqlx::Error) -> Self {
         Self::Failed(error.into())
     }
 }
@@ -351,5 +371,20 @@ impl Stop {
 impl From<OAuthError> for Stop {
     fn from(error: OAuthError) -> Self {
         Self::Malformed(Box::new(error))
+    }
+}
+
+/// For a client that listens itself, and may be told everything.
+impl From<Stop> for OAuthError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Malformed(error) | Stop::Answer { error, .. } => *error,
+            Stop::RedirectUriMismatch { .. } => ErrorCode::InvalidRequest.because(MISMATCH),
+            Stop::RedirectUriMissing { .. } => ErrorCode::InvalidRequest.because(MISSING),
+            Stop::Failed(error) => error.into(),
+            Stop::UnknownClient | Stop::Elsewhere(_) => {
+                ErrorCode::ServerError.because("something went wrong on the server's side")
+            }
+        }
     }
 }

@@ -9,6 +9,8 @@ use crate::clients::client;
 use crate::clients::client::Client;
 use crate::clients::identifier;
 use crate::clients::registration::AUTHORIZATION_CODE;
+use crate::grants::pending_request::PendingRequest;
+use crate::oauth::authorize::source::Source;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
@@ -19,8 +21,10 @@ use crate::scopes::Scopes;
 
 /// A request that may be put to a person.
 #[derive(Debug)]
-pub(super) struct AuthorizeRequest {
+pub(in crate::oauth) struct AuthorizeRequest {
     pub client: Client,
+    /// `None` if it stands in the URL.
+    pub pending: Option<PendingRequest>,
     pub redirect_uri: String,
     pub redirect_uri_asked: bool,
     pub state: Option<String>,
@@ -34,14 +38,14 @@ pub(super) struct AuthorizeRequest {
 
 /// OpenID Connect Core §3.1.2.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Prompt {
+pub(in crate::oauth) enum Prompt {
     None,
     Login,
     Consent,
 }
 
 /// Why the person is not asked, or not yet.
-pub(super) enum Stop {
+pub(in crate::oauth) enum Stop {
     // To be shown, never redirected: where the answer would go is not proven (RFC 6749 §4.1.2.1).
     Malformed(Box<OAuthError>),
     UnknownClient,
@@ -65,14 +69,15 @@ pub(super) enum Stop {
 
 impl AuthorizeRequest {
     /// Client and redirect URI come first: only when both are proven may anything be sent back.
-    pub(super) async fn read(app: &App, params: &Params, now: Timestamp) -> Result<Self, Stop> {
-        let client = find_client(app, params, now).await?;
+    pub(in crate::oauth) fn read(app: &App, client: Client, source: Source) -> Result<Self, Stop> {
+        let params = &source.params;
         let (redirect_uri, redirect_uri_asked) = redirect_uri(params, &client)?;
         // A repeated state cannot be sent back: which one?
         let state = params.optional("state").map(|state| state.map(str::to_owned));
         let known_state = state.as_ref().ok().cloned().flatten();
         let result = state.and_then(|state| {
-            let mut request = check(app, params, client, &redirect_uri)?;
+            let mut request = check(app, &source, client, &redirect_uri)?;
+            request.pending = source.pending;
             request.redirect_uri_asked = redirect_uri_asked;
             request.state = state;
             Ok(request)
@@ -96,14 +101,25 @@ impl AuthorizeRequest {
         Scopes::from_names(names).unwrap_or_default()
     }
 
-    /// The request as it is to be continued after a sign-in, which fulfils `prompt=login` and any `max_age`.
-    pub(super) fn query_after_sign_in(&self, params: &Params) -> String {
-        let query = params.to_query(&["prompt", "max_age"]);
+    /// Whether somebody who signed in at `at` need not do it again. To sign in while the request is pending fulfils
+    /// `prompt=login` and any `max_age`; where it stands in the URL, those are then left out of it.
+    pub(super) fn is_content_with_sign_in(&self, at: Timestamp, now: Timestamp) -> bool {
+        let is_meanwhile = self.pending.as_ref().is_some_and(|pending| pending.begun_at < at);
+        let is_young = self.max_age.is_none_or(|age| now - at <= age);
+        is_meanwhile || (is_young && !self.prompts.contains(&Prompt::Login))
+    }
+
+    /// The URL's query as it is to be continued after a sign-in.
+    pub(super) fn query_after_sign_in(&self, url: &Params) -> String {
+        if self.pending.is_some() {
+            return url.to_query(&[]);
+        }
+        let query = url.to_query(&["prompt", "max_age"]);
         if self.prompts.contains(&Prompt::Consent) { format!("{query}&prompt=consent") } else { query }
     }
 }
 
-async fn find_client(app: &App, params: &Params, now: Timestamp) -> Result<Client, Stop> {
+pub(super) async fn find_client(app: &App, params: &Params, now: Timestamp) -> Result<Client, Stop> {
     let id = params.required("client_id").map_err(Stop::from)?;
     let id = identifier::row_id(id).ok_or(Stop::UnknownClient)?;
     let mut db = app.db.acquire().await.map_err(|error| Stop::Failed(error.into()))?;
@@ -128,10 +144,11 @@ fn redirect_uri(params: &Params, client: &Client) -> Result<(String, bool), Stop
 
 fn check(
     app: &App,
-    params: &Params,
+    source: &Source,
     client: Client,
     redirect_uri: &str,
 ) -> Result<AuthorizeRequest, OAuthError> {
+    let params = &source.params;
     if !client.has_grant_type(AUTHORIZATION_CODE) {
         return Err(ErrorCode::UnauthorizedClient
             .because("the client is not registered for the grant type authorization_code"));
@@ -139,9 +156,9 @@ fn check(
     if params.optional("response_mode")?.is_some_and(|mode| mode != "query") {
         return Err(ErrorCode::InvalidRequest.because("the only response_mode is query"));
     }
-    // Passing over them would pass over what the client wanted signed (RFC 9101 §5).
-    if params.optional("request")?.is_some() || params.optional("request_uri")?.is_some() {
-        return Err(ErrorCode::InvalidRequest.because("request objects are not supported"));
+    if client.registration.require_pushed_authorization_requests && !source.is_pushed {
+        // RFC 9126 §4
+        return Err(ErrorCode::InvalidRequest.because("the client has to push its requests to /oauth/par"));
     }
     let accepted = authorize::decide(
         AuthorizationRequest {
@@ -156,6 +173,7 @@ fn check(
     )?;
     params.optional("login_hint")?;
     Ok(AuthorizeRequest {
+        pending: None,
         redirect_uri: redirect_uri.to_owned(),
         redirect_uri_asked: true,
         state: None,

@@ -3,6 +3,8 @@
 use crate::pages::errors::Entry;
 
 const PLACE: &str = "/oauth/authorize, in the address the browser returns to";
+const REFERENCE_PLACE: &str =
+    "/oauth/authorize, on a page: nothing beside a request_uri counts, not even a redirect URI";
 const STATUS: &str = "303 to the redirect URI";
 
 pub const ERRORS: &[Entry] = &[
@@ -76,6 +78,41 @@ pub const ERRORS: &[Entry] = &[
         ],
         example: "https://app.example.com/callback?error=consent_required\n  &state=af0ifjsldkj&iss=https%3A%2F%2Fauth.example.com",
         standard: "OpenID Connect Core §3.1.2.6",
+    },
+    Entry {
+        code: "invalid_request_uri",
+        meaning: "What the request_uri refers to is not, or no longer, there.",
+        place: REFERENCE_PLACE,
+        status: "400, on a page",
+        retry: "No. Push the request again, and send the person with the new request_uri.",
+        causes: &[
+            "The person came more than 90 seconds after the request was pushed, often because the link was made long before it was used.",
+            "The person took more than 30 minutes over signing in and deciding.",
+            "The request was answered before: the address was opened again from the history, or in a second tab.",
+            "client_id is not that of the app which pushed the request.",
+        ],
+        steps: &[
+            "Push the request when the person wants to go, and redirect at once.",
+            "Push anew for each attempt: a request_uri is good for one answer.",
+        ],
+        example: "https://auth.example.com/oauth/authorize?client_id=cli_…\n  &request_uri=urn:ietf:params:oauth:request_uri:…",
+        standard: "RFC 9101 §7, RFC 9126 §4",
+    },
+    Entry {
+        code: "request_uri_not_supported",
+        meaning: "The request_uri is not one that this server gave, and it fetches no requests from elsewhere.",
+        place: REFERENCE_PLACE,
+        status: "400, on a page",
+        retry: "No. The request itself has to change.",
+        causes: &[
+            "The app keeps its request object at an address of its own, and sends that as request_uri.",
+        ],
+        steps: &[
+            "Push the request to /oauth/par, and send the request_uri of the answer.",
+            "Or send the parameters in the address.",
+        ],
+        example: "https://auth.example.com/oauth/authorize?client_id=cli_…\n  &request_uri=https://app.example.com/request.jwt",
+        standard: "RFC 9101 §7",
     },
     Entry {
         code: "interaction_required",

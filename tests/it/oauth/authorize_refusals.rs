@@ -270,6 +270,8 @@ async fn the_page_that_an_error_points_to_is_there() {
         "invalid_target",
         "login_required",
         "consent_required",
+        "invalid_request_uri",
+        "request_uri_not_supported",
     ] {
         let page = scene.server.get(&format!("/errors/{error}")).await;
 

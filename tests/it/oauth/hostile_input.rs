@@ -8,6 +8,7 @@ use crate::support::CALLBACK;
 use crate::support::Pkce;
 use crate::support::RawConnection;
 
+const ENDPOINTS: [&str; 4] = ["/oauth/token", "/oauth/introspect", "/oauth/revoke", "/oauth/par"];
 const TEN_MEGABYTES: usize = 10 * 1024 * 1024;
 
 /// A request that would succeed.
@@ -74,6 +75,23 @@ async fn good_requests(scene: &Scene) -> Vec<Good> {
             needed: &["token"],
         },
         Good {
+            path: "/oauth/par",
+            form: with_client(vec![
+                ("response_type", text("code")),
+                ("redirect_uri", text(CALLBACK)),
+                ("scope", text("read")),
+                ("state", text("state-1")),
+                ("code_challenge", Pkce::default().challenge),
+                ("code_challenge_method", text("S256")),
+                ("prompt", text("login")),
+                ("max_age", text("60")),
+                ("nonce", text("n")),
+                ("login_hint", text("ada@example.com")),
+                ("response_mode", text("query")),
+            ]),
+            needed: &["response_type", "code_challenge", "code_challenge_method"],
+        },
+        Good {
             path: "/oauth/revoke",
             form: with_client(vec![("token", tokens.access), ("token_type_hint", text("access_token"))]),
             needed: &["token"],
@@ -95,8 +113,14 @@ async fn walk(scene: &Scene, change: impl Fn(&str, &str) -> String, check: impl 
     }
     for good in &requests {
         let answer = scene.server.post_form(good.path, &good.body(pair)).await;
-        assert_eq!(answer.status, 200, "{} {:?}: {}", good.path, good.form[2], answer.text);
+        assert_good(good, &answer);
     }
+}
+
+#[track_caller]
+fn assert_good(good: &Good, answer: &Answer) {
+    let expected = if good.path == "/oauth/par" { 201 } else { 200 };
+    assert_eq!(answer.status, expected, "{} {:?}: {}", good.path, good.form[2], answer.text);
 }
 
 #[track_caller]
@@ -151,7 +175,7 @@ async fn a_parameter_without_a_value_is_as_good_as_missing() {
                 check(&good, spoilt, &answer);
             }
             let answer = scene.server.post_form(good.path, &good.body(pair)).await;
-            assert_eq!(answer.status, 200, "{}: {}", good.path, answer.text);
+            assert_good(&good, &answer);
         }
     }
 }
@@ -160,7 +184,7 @@ async fn a_parameter_without_a_value_is_as_good_as_missing() {
 async fn a_body_of_ten_megabytes_is_too_large_and_the_connection_survives() {
     let scene = Scene::confidential().await;
 
-    for path in ["/oauth/token", "/oauth/introspect", "/oauth/revoke"] {
+    for path in ENDPOINTS {
         let mut connection = RawConnection::open(&scene.server).await;
         let form = format!("client_id={}&token={}", scene.client.id, "a".repeat(TEN_MEGABYTES));
         let answer = connection.post_form(path, &form).await;
@@ -201,7 +225,7 @@ async fn a_form_under_another_content_type_is_not_read() {
 async fn an_empty_body_is_from_nobody() {
     let scene = Scene::new().await;
 
-    for path in ["/oauth/token", "/oauth/introspect", "/oauth/revoke"] {
+    for path in ENDPOINTS {
         let answer = scene.server.post_form(path, "").await;
 
         assert_refused(&answer, 401, "invalid_client");
@@ -212,7 +236,7 @@ async fn an_empty_body_is_from_nobody() {
 async fn a_body_that_is_no_form_is_refused() {
     let scene = Scene::new().await;
 
-    for path in ["/oauth/token", "/oauth/introspect", "/oauth/revoke"] {
+    for path in ENDPOINTS {
         for body in ["&", "=", "&&&===", "{\"grant_type\":\"refresh_token\"}", "%", "%zz=%zz", "grant_type"] {
             let answer = scene.server.post_form(path, body).await;
 
@@ -235,7 +259,7 @@ async fn a_form_of_very_many_parameters_is_answered() {
 async fn other_methods_are_refused_and_told_which_is_right() {
     let scene = Scene::new().await;
 
-    for path in ["/oauth/token", "/oauth/introspect", "/oauth/revoke"] {
+    for path in ENDPOINTS {
         for method in ["GET", "HEAD", "PUT", "PATCH", "DELETE"] {
             let answer = Answer::of(scene.server.request(method, path)).await;
 

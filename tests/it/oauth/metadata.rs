@@ -35,6 +35,8 @@ async fn the_server_says_what_it_can_do() {
         json!({
             "issuer": issuer,
             "authorization_endpoint": format!("{issuer}/oauth/authorize"),
+            "pushed_authorization_request_endpoint": format!("{issuer}/oauth/par"),
+            "require_pushed_authorization_requests": false,
             "token_endpoint": format!("{issuer}/oauth/token"),
             "jwks_uri": format!("{issuer}/oauth/jwks"),
             "revocation_endpoint": format!("{issuer}/oauth/revoke"),
@@ -182,6 +184,7 @@ async fn no_answer_repeats_the_host_of_the_request() {
         ("GET", "/oauth/authorize"),
         ("GET", "/oauth/authorize?client_id=x"),
         ("POST", "/oauth/authorize"),
+        ("POST", "/oauth/par"),
         ("POST", "/oauth/token"),
         ("POST", "/oauth/revoke"),
         ("POST", "/oauth/introspect"),
@@ -208,6 +211,7 @@ async fn scripts_of_any_origin_may_call_what_serves_clients() {
         ("GET", OPENID),
         ("GET", RESOURCE),
         ("GET", "/oauth/jwks"),
+        ("POST", "/oauth/par"),
         ("POST", "/oauth/token"),
         ("POST", "/oauth/revoke"),
     ] {

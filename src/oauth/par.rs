@@ -1,0 +1,57 @@
+//! `POST /oauth/par` (RFC 9126): a client hands its authorization request over, and gets a reference to it with which it
+//! sends a person.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::app::App;
+use crate::grants::pending_request;
+use crate::oauth::authorize::request::AuthorizeRequest;
+use crate::oauth::authorize::source::Source;
+use crate::oauth::client_form::ClientForm;
+use crate::oauth::error::Answer;
+use crate::oauth::error::ErrorCode;
+use crate::oauth::error::OAuthError;
+
+/// In bytes, as a query: twice what a URL may have, and little enough for what anybody may have kept.
+const MAX_PARAMETERS: usize = 16 * 1024;
+
+/// RFC 9126 §2.2.
+#[derive(Serialize)]
+struct Pushed {
+    request_uri: String,
+    /// Seconds.
+    expires_in: i64,
+}
+
+pub async fn post(State(app): State<App>, form: ClientForm) -> Response {
+    match push(&app, form).await {
+        Ok(pushed) => {
+            (StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(pushed)).into_response()
+        }
+        Err(error) => Answer(error, &app.config.links).into_response(),
+    }
+}
+
+/// The request is judged now, while the client listens, and again when a person comes with it: by then the client may
+/// have changed.
+async fn push(app: &App, form: ClientForm) -> Result<Pushed, OAuthError> {
+    let ClientForm { client, params, act } = form;
+    let source = Source::of_push(&params)?;
+    let parameters = source.params.to_query(&[]);
+    if parameters.len() > MAX_PARAMETERS {
+        return Err(ErrorCode::TooLarge.because("the request is too large"));
+    }
+    let request = AuthorizeRequest::read(app, client, source)?;
+    let mut db = app.db.acquire().await?;
+    let request_uri = pending_request::push(&mut db, request.client.id, &parameters, act.at).await?;
+    Ok(Pushed {
+        request_uri: request_uri.expose().to_owned(),
+        expires_in: pending_request::BEGIN_WITHIN.num_seconds(),
+    })
+}
