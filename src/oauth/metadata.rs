@@ -51,7 +51,7 @@ fn server_document(app: &App) -> Value {
         "introspection_endpoint": links.to("/oauth/introspect"),
         "scopes_supported": app.config.scopes.for_people(),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": ["query", "form_post"],
         "grant_types_supported": GRANT_TYPES,
         "token_endpoint_auth_methods_supported": METHODS,
         "revocation_endpoint_auth_methods_supported": METHODS,

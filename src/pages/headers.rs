@@ -8,8 +8,11 @@ use axum::http::header;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::app::App;
+use crate::base::secret::sha256;
 use crate::gate::caller;
 use crate::gate::client_address::ClientAddress;
 use crate::gate::request_log::RequestId;
@@ -19,8 +22,8 @@ use crate::pages::error::PageError;
 /// In a response's extensions: where its form may lead besides this server, as a source expression of CSP.
 ///
 /// Browsers apply `form-action` to every redirect that follows a form. So the app to which a person goes after
-/// the consent form must be named, and whatever it sends the person on to: any HTTPS site, and for a program on
-/// this machine any other there.
+/// the consent form, or which is posted the answer, must be named, and whatever it sends the person on to: any HTTPS
+/// site, and for a program on this machine any other there.
 #[derive(Debug, Clone)]
 pub struct FormTarget(pub String);
 
@@ -28,14 +31,19 @@ pub struct FormTarget(pub String);
 #[derive(Debug, Clone, Copy)]
 pub struct HasScripts;
 
+/// In a response's extensions: the page runs this script, which stands on it, and no other.
+#[derive(Debug, Clone, Copy)]
+pub struct InlineScript(pub &'static str);
+
 /// The layer around all pages: what a browser may do with them, and a page for every failure.
 pub async fn security_headers(State(app): State<App>, request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
     let response = next.run(request).await;
     let mut response = error::as_page(response, id);
-    let policy = match response.extensions().get::<HasScripts>() {
+    let extensions = response.extensions();
+    let policy = match extensions.get::<HasScripts>() {
         Some(HasScripts) => WITH_SCRIPTS.to_owned(),
-        None => content_security_policy(response.extensions().get::<FormTarget>()),
+        None => content_security_policy(extensions.get::<FormTarget>(), extensions.get::<InlineScript>()),
     };
     write(response.headers_mut(), &policy, app.config.links.is_https());
     response
@@ -78,7 +86,7 @@ fn write(headers: &mut HeaderMap, policy: &str, is_https: bool) {
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
-fn content_security_policy(target: Option<&FormTarget>) -> String {
+fn content_security_policy(target: Option<&FormTarget>, script: Option<&InlineScript>) -> String {
     let further = match target {
         None => String::new(),
         Some(FormTarget(source)) if source.starts_with("http://") => {
@@ -86,8 +94,14 @@ fn content_security_policy(target: Option<&FormTarget>) -> String {
         }
         Some(FormTarget(source)) => format!(" https: {source}"),
     };
+    let script = match script {
+        None => String::new(),
+        Some(InlineScript(script)) => {
+            format!(" script-src 'sha256-{}';", STANDARD.encode(sha256(script.as_bytes())))
+        }
+    };
     format!(
-        "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'{further}; \
+        "default-src 'none';{script} style-src 'self'; img-src 'self' https: data:; form-action 'self'{further}; \
          base-uri 'none'; frame-ancestors 'none'"
     )
 }

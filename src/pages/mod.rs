@@ -1,4 +1,4 @@
-//! The face for people: HTML, without a line of script but for [`docs`].
+//! The face for people: HTML, without a line of script but for [`docs`] and [`form_post`].
 //!
 //! A page's template struct stands above its handler and holds what is ready to show. [`page::Page`] is the only way
 //! from a template to an answer, [`form::Form`] the only way in for what is posted, and [`headers::security_headers`]
@@ -23,6 +23,7 @@ pub mod invitation;
 
 pub mod authorize_error;
 pub mod consent;
+pub mod form_post;
 
 pub mod settings;
 

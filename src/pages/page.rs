@@ -14,6 +14,7 @@ use crate::gate::csrf::Csrf;
 use crate::pages::error::PageError;
 use crate::pages::headers::FormTarget;
 use crate::pages::headers::HasScripts;
+use crate::pages::headers::InlineScript;
 
 /// A template that fails to render is our failure, never half a page.
 pub struct Page<T> {
@@ -22,12 +23,20 @@ pub struct Page<T> {
     headers: Vec<(HeaderName, HeaderValue)>,
     form_target: Option<FormTarget>,
     has_scripts: bool,
+    inline_script: Option<InlineScript>,
 }
 
 impl<T> Page<T> {
     /// A page without forms.
     pub fn new(template: T) -> Self {
-        Self { template, status: StatusCode::OK, headers: Vec::new(), form_target: None, has_scripts: false }
+        Self {
+            template,
+            status: StatusCode::OK,
+            headers: Vec::new(),
+            form_target: None,
+            has_scripts: false,
+            inline_script: None,
+        }
     }
 
     /// A page with forms, whose tokens are `csrf`'s: gives the browser its half.
@@ -41,6 +50,12 @@ impl<T> Page<T> {
     #[must_use]
     pub fn with_scripts(self) -> Self {
         Self { has_scripts: true, ..self }
+    }
+
+    /// A page that runs this one script, which stands on it.
+    #[must_use]
+    pub fn with_inline_script(self, script: &'static str) -> Self {
+        Self { inline_script: Some(InlineScript(script)), ..self }
     }
 
     #[must_use]
@@ -74,6 +89,9 @@ impl<T: Template> IntoResponse for Page<T> {
         }
         if let Some(target) = self.form_target {
             response.extensions_mut().insert(target);
+        }
+        if let Some(script) = self.inline_script {
+            response.extensions_mut().insert(script);
         }
         if self.has_scripts {
             response.extensions_mut().insert(HasScripts);

@@ -134,9 +134,7 @@ fn stopped(app: &App, parts: &Parts, stop: Stop) -> Response {
             Page::new(page).status(StatusCode::BAD_REQUEST).into_response()
         }
         Stop::Failed(error) => PageError::from(error).into_response(),
-        Stop::Answer { error, redirect_uri, state } => {
-            denied(&app.config.links, &redirect_uri, state.as_deref(), *error)
-        }
+        Stop::Answer { error, back } => denied(&app.config.links, &back, *error),
         Stop::Elsewhere(response) => *response,
     }
 }
@@ -229,7 +227,7 @@ async fn ask(app: &App, parts: &mut Parts, query: &str) -> Result<Response, Stop
         roles: &roles,
         scopes: &offered,
         resources: &request.resources,
-        redirect_uri: &request.redirect_uri,
+        redirect_uri: &request.back.redirect_uri,
         earlier: &earlier,
         action: format!("/oauth/authorize?{query}"),
         now,
@@ -324,7 +322,7 @@ async fn grant_to(
         user: signed_in.user.id,
         scopes: &scopes,
         resources: &request.resources,
-        redirect_uri: Some(&request.redirect_uri),
+        redirect_uri: Some(&request.back.redirect_uri),
         redirect_uri_asked: request.redirect_uri_asked,
         code_challenge: request.code_challenge.as_deref(),
         nonce: request.nonce.as_deref(),
@@ -341,7 +339,7 @@ async fn grant_to(
     tx.commit().await.map_err(Stop::from_sqlx)?;
     let grant = grant.ok_or_else(|| Stop::Failed(anyhow::anyhow!("a new grant was not found")))?;
     let code = grant.token(&keys).map_err(Stop::Failed)?;
-    Ok(granted(&app.config.links, &request.redirect_uri, request.state.as_deref(), &code))
+    Ok(granted(&app.config.links, &request.back, &code))
 }
 
 /// A request that is answered is not answered again.

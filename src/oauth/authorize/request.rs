@@ -10,6 +10,8 @@ use crate::clients::client::Client;
 use crate::clients::identifier;
 use crate::clients::registration::AUTHORIZATION_CODE;
 use crate::grants::pending_request::PendingRequest;
+use crate::oauth::authorize::response::ResponseMode;
+use crate::oauth::authorize::response::ReturnAddress;
 use crate::oauth::authorize::source::Source;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
@@ -25,9 +27,8 @@ pub(in crate::oauth) struct AuthorizeRequest {
     pub client: Client,
     /// `None` if it stands in the URL.
     pub pending: Option<PendingRequest>,
-    pub redirect_uri: String,
+    pub back: ReturnAddress,
     pub redirect_uri_asked: bool,
-    pub state: Option<String>,
     pub scopes: Scopes,
     pub resources: Vec<String>,
     pub code_challenge: Option<String>,
@@ -60,38 +61,34 @@ pub(in crate::oauth) enum Stop {
     /// For the client.
     Answer {
         error: Box<OAuthError>,
-        redirect_uri: String,
-        state: Option<String>,
+        back: ReturnAddress,
     },
     /// To the sign-in, or a page of ours.
     Elsewhere(Box<Response>),
 }
 
 impl AuthorizeRequest {
-    /// Client and redirect URI come first: only when both are proven may anything be sent back.
+    /// Client and redirect URI come first: only when both are proven may anything be sent back. Then how, or the client
+    /// would not understand what is said of the rest (OpenID Connect Core §3.1.2.6).
     pub(in crate::oauth) fn read(app: &App, client: Client, source: Source) -> Result<Self, Stop> {
         let params = &source.params;
         let (redirect_uri, redirect_uri_asked) = redirect_uri(params, &client)?;
+        let mode = ResponseMode::asked(params.optional("response_mode")?, &redirect_uri)?;
         // A repeated state cannot be sent back: which one?
         let state = params.optional("state").map(|state| state.map(str::to_owned));
-        let known_state = state.as_ref().ok().cloned().flatten();
-        let result = state.and_then(|state| {
-            let mut request = check(app, &source, client, &redirect_uri)?;
+        let back = ReturnAddress { redirect_uri, mode, state: state.as_ref().ok().cloned().flatten() };
+        let result = state.and_then(|_| {
+            let mut request = check(app, &source, client, &back)?;
             request.pending = source.pending;
             request.redirect_uri_asked = redirect_uri_asked;
-            request.state = state;
             Ok(request)
         });
-        result.map_err(|error| Stop::Answer { error: Box::new(error), redirect_uri, state: known_state })
+        result.map_err(|error| Stop::Answer { error: Box::new(error), back })
     }
 
     /// An error for the client.
     pub(super) fn answer(&self, error: OAuthError) -> Stop {
-        Stop::Answer {
-            error: Box::new(error),
-            redirect_uri: self.redirect_uri.clone(),
-            state: self.state.clone(),
-        }
+        Stop::Answer { error: Box::new(error), back: self.back.clone() }
     }
 
     /// What the person ticked, of what was asked, and what the client cannot do without.
@@ -146,15 +143,12 @@ fn check(
     app: &App,
     source: &Source,
     client: Client,
-    redirect_uri: &str,
+    back: &ReturnAddress,
 ) -> Result<AuthorizeRequest, OAuthError> {
     let params = &source.params;
     if !client.has_grant_type(AUTHORIZATION_CODE) {
         return Err(ErrorCode::UnauthorizedClient
             .because("the client is not registered for the grant type authorization_code"));
-    }
-    if params.optional("response_mode")?.is_some_and(|mode| mode != "query") {
-        return Err(ErrorCode::InvalidRequest.because("the only response_mode is query"));
     }
     if client.registration.require_pushed_authorization_requests && !source.is_pushed {
         // RFC 9126 §4
@@ -162,7 +156,7 @@ fn check(
     }
     let accepted = authorize::decide(
         AuthorizationRequest {
-            redirect_uri,
+            redirect_uri: &back.redirect_uri,
             response_type: params.optional("response_type")?,
             scope: params.optional("scope")?,
             code_challenge: params.optional("code_challenge")?,
@@ -174,9 +168,8 @@ fn check(
     params.optional("login_hint")?;
     Ok(AuthorizeRequest {
         pending: None,
-        redirect_uri: redirect_uri.to_owned(),
+        back: back.clone(),
         redirect_uri_asked: true,
-        state: None,
         scopes: accepted.scopes,
         resources: resource::asked(params, &app.config)?,
         code_challenge: accepted.code_challenge,

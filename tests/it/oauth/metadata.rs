@@ -43,7 +43,7 @@ async fn the_server_says_what_it_can_do() {
             "introspection_endpoint": format!("{issuer}/oauth/introspect"),
             "scopes_supported": ["openid", "profile", "email", "offline_access", "read", "write", "delete", "admin"],
             "response_types_supported": ["code"],
-            "response_modes_supported": ["query"],
+            "response_modes_supported": ["query", "form_post"],
             "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials",
                 "urn:ietf:params:oauth:grant-type:device_code",
                 "urn:ietf:params:oauth:grant-type:token-exchange",

@@ -38,14 +38,14 @@ impl OAuthClient {
 }
 
 impl Scene {
-    async fn push(&self, pkce: &Pkce, changes: &[(&str, &str)]) -> Answer {
+    pub(super) async fn push(&self, pkce: &Pkce, changes: &[(&str, &str)]) -> Answer {
         let form = self.client.authorize_form(pkce, changes);
         let form: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         self.client.post(&self.server, "/oauth/par", &form).await
     }
 
     /// Where a person is sent with a good request, just pushed.
-    async fn pushed_path(&self, pkce: &Pkce, changes: &[(&str, &str)]) -> String {
+    pub(super) async fn pushed_path(&self, pkce: &Pkce, changes: &[(&str, &str)]) -> String {
         let answer = self.push(pkce, changes).await;
         self.client.path_with(&answer.field("request_uri"))
     }
@@ -55,7 +55,7 @@ impl Scene {
         sqlx::query_scalar(count).fetch_one(&self.server.app.db).await.unwrap()
     }
 
-    async fn change_client(&self, adjust: impl FnOnce(&mut Registration)) {
+    pub(super) async fn change_client(&self, adjust: impl FnOnce(&mut Registration)) {
         let mut tx = self.server.app.db.begin().await.unwrap();
         let now = self.server.clock.now();
         let found = client::find(&mut tx, self.client.id.parse().unwrap(), now).await.unwrap().unwrap();
