@@ -33,14 +33,17 @@ create index grants_user_id_idx on grants (user_id, client_id);
 create index grants_client_id_idx on grants (client_id);
 create index grants_organization_id_idx on grants (organization_id);
 
--- Authorization requests whose parameters do not stand in the browser's address: their client pushed them before
--- (RFC 9126). A row lives until the request is answered.
+-- Authorization requests whose parameters do not stand in the browser's address as they are: their client pushed them
+-- before (RFC 9126), or signed them as one object (RFC 9101). A row lives until the request is answered.
 create table pending_requests (
-    key_hash   bytea primary key,                     -- SHA-256 of the `request_uri`
-    client_id  uuid not null references clients on delete cascade,
-    parameters text not null,                         -- as a query; without those that prove the client
-    begun_at   timestamptz,                           -- when a browser came with it first
-    expires_at timestamptz not null                   -- by then one has to come; once one has: by then it has to be answered
+    key_hash          bytea primary key,              -- SHA-256 of the `request_uri`, or of the object
+    client_id         uuid not null references clients on delete cascade,
+    parameters        text not null,                  -- as a query; without those that prove the client
+    is_signed         boolean not null,               -- they come from an object
+    object_id         text,                           -- `jti` of an object that the answer uses up
+    object_expires_at timestamptz,
+    begun_at          timestamptz,                    -- when a browser came with it first
+    expires_at        timestamptz not null            -- by then one must come; once one has: by then it must be answered
 );
 create index pending_requests_expires_at_idx on pending_requests (expires_at);
 

@@ -6,7 +6,7 @@
 //! and name their grant, whose row is looked at when they are used: so a revocation counts at once.
 //!
 //! What a client asks for and nobody has answered yet is a [`pending_request`], where it does not stand in the browser's
-//! address.
+//! address as it is.
 
 pub mod access_token;
 pub mod connected_app;

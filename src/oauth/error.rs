@@ -42,6 +42,8 @@ pub enum ErrorCode {
     InvalidTarget,
     UnsupportedResponseType,
     /// RFC 9101 §7.
+    InvalidRequestObject,
+    /// RFC 9101 §7.
     InvalidRequestUri,
     /// RFC 9101 §7.
     RequestUriNotSupported,
@@ -69,6 +71,7 @@ impl ErrorCode {
             Self::InvalidScope => ("invalid_scope", StatusCode::BAD_REQUEST),
             Self::InvalidTarget => ("invalid_target", StatusCode::BAD_REQUEST),
             Self::UnsupportedResponseType => ("unsupported_response_type", StatusCode::BAD_REQUEST),
+            Self::InvalidRequestObject => ("invalid_request_object", StatusCode::BAD_REQUEST),
             Self::InvalidRequestUri => ("invalid_request_uri", StatusCode::BAD_REQUEST),
             Self::RequestUriNotSupported => ("request_uri_not_supported", StatusCode::BAD_REQUEST),
             Self::AccessDenied => ("access_denied", StatusCode::BAD_REQUEST),

@@ -61,8 +61,11 @@ fn server_document(app: &App) -> Value {
         "introspection_endpoint_auth_signing_alg_values_supported": algorithm::names(),
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
-        // Absent would mean that they are (OpenID Connect Discovery §3).
-        "request_parameter_supported": false,
+        "request_parameter_supported": true,
+        "request_object_signing_alg_values_supported": algorithm::names(),
+        // As with pushed ones (RFC 9101 §10.5).
+        "require_signed_request_object": false,
+        // Of other servers; absent would mean that it is (OpenID Connect Discovery §3).
         "request_uri_parameter_supported": false,
         "prompt_values_supported": ["none", "login", "consent"],
         "subject_types_supported": ["public"],

@@ -2,7 +2,7 @@
 //!
 //! | endpoint | file | standard |
 //! |---|---|---|
-//! | `/oauth/authorize` | [`authorize`] | RFC 6749 §3.1, RFC 7636, RFC 8707, RFC 9207 |
+//! | `/oauth/authorize` | [`authorize`] | RFC 6749 §3.1, RFC 7636, RFC 8707, RFC 9101, RFC 9207 |
 //! | `/oauth/par` | [`par`] | RFC 9126 |
 //! | `/oauth/token` | [`token`] | RFC 6749 §3.2 |
 //! | `/oauth/revoke` | [`revoke`] | RFC 7009 |

@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::grants::pending_request;
+use crate::grants::pending_request::NewRequest;
 use crate::oauth::authorize::request::AuthorizeRequest;
+use crate::oauth::authorize::request_object;
 use crate::oauth::authorize::source::Source;
 use crate::oauth::client_form::ClientForm;
 use crate::oauth::error::Answer;
@@ -42,14 +44,21 @@ pub async fn post(State(app): State<App>, form: ClientForm) -> Response {
 /// have changed.
 async fn push(app: &App, form: ClientForm) -> Result<Pushed, OAuthError> {
     let ClientForm { client, params, act } = form;
-    let source = Source::of_push(&params)?;
+    let source = Source::of_push(app, &client, &params, act.at).await?;
     let parameters = source.params.to_query(&[]);
     if parameters.len() > MAX_PARAMETERS {
         return Err(ErrorCode::TooLarge.because("the request is too large"));
     }
-    let request = AuthorizeRequest::read(app, client, source)?;
-    let mut db = app.db.acquire().await?;
-    let request_uri = pending_request::push(&mut db, request.client.id, &parameters, act.at).await?;
+    let AuthorizeRequest { client, source, .. } = AuthorizeRequest::read(app, client, source)?;
+    let new = NewRequest { client: client.id, parameters: &parameters, is_signed: source.is_signed };
+    let mut tx = app.db.begin().await?;
+    if let Some(object) = &source.object_id
+        && !pending_request::use_object(&mut tx, client.id, object).await?
+    {
+        return Err(request_object::used_up());
+    }
+    let request_uri = pending_request::push(&mut tx, new, act.at).await?;
+    tx.commit().await?;
     Ok(Pushed {
         request_uri: request_uri.expose().to_owned(),
         expires_in: pending_request::BEGIN_WITHIN.num_seconds(),

@@ -8,6 +8,8 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse;
+use serde_json::Map;
+use serde_json::Value;
 use url::form_urlencoded;
 
 use crate::app::App;
@@ -31,7 +33,28 @@ impl Params {
     /// Reads a query or a form; lenient in what it takes as encoded (raw spaces, `:` and `/` are read), strict
     /// in what that must be: UTF-8 without NUL.
     pub fn parse(text: &[u8]) -> Result<Self, OAuthError> {
-        let pairs: Vec<(String, String)> = form_urlencoded::parse(text).into_owned().collect();
+        Self::checked(form_urlencoded::parse(text).into_owned().collect())
+    }
+
+    /// Reads the claims of a request object (RFC 9101 §4): text as it is, a list of texts as a parameter that is
+    /// repeated, and whatever else there is as JSON, such as the number of `max_age` and the object of `claims`.
+    pub fn of_claims(claims: Map<String, Value>) -> Result<Self, OAuthError> {
+        let mut pairs = Vec::new();
+        for (name, value) in claims {
+            match value {
+                Value::Null => {}
+                Value::String(text) => pairs.push((name, text)),
+                Value::Array(items) if items.iter().all(Value::is_string) => {
+                    let texts = items.iter().filter_map(Value::as_str);
+                    pairs.extend(texts.map(|text| (name.clone(), text.to_owned())));
+                }
+                other => pairs.push((name, other.to_string())),
+            }
+        }
+        Self::checked(pairs)
+    }
+
+    fn checked(pairs: Vec<(String, String)>) -> Result<Self, OAuthError> {
         // The decoder puts U+FFFD where the bytes were no UTF-8; no parameter has a use for it itself.
         let is_text = |text: &str| !text.contains(['\u{fffd}', '\0']);
         if !pairs.iter().all(|(name, value)| is_text(name) && is_text(value)) {
@@ -100,6 +123,8 @@ impl Params {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -108,6 +133,29 @@ mod tests {
         assert_eq!(params.optional("redirect_uri").unwrap(), Some("https://app.example/cb"));
         assert_eq!(params.optional("scope").unwrap(), Some("read write"));
         assert_eq!(params.optional("x").unwrap(), None);
+    }
+
+    #[test]
+    fn claims_are_read_as_parameters() {
+        let claims = json!({
+            "state": "a b&c", "max_age": 60, "resource": ["https://a", "https://b"], "claims": { "userinfo": {} },
+            "details": [{ "a": 1 }], "nonce": null, "prompt": "",
+        });
+        let params = Params::of_claims(claims.as_object().unwrap().clone()).unwrap();
+        for (name, value) in [
+            ("state", Some("a b&c")),
+            ("max_age", Some("60")),
+            ("claims", Some(r#"{"userinfo":{}}"#)),
+            ("details", Some(r#"[{"a":1}]"#)),
+            ("nonce", None),
+            ("prompt", None),
+        ] {
+            assert_eq!(params.optional(name).unwrap(), value, "{name}");
+        }
+        assert_eq!(params.all("resource").collect::<Vec<_>>(), ["https://a", "https://b"]);
+        for bad in [json!({ "state": "\0" }), json!({ "\0": "x" }), json!({ "resource": ["\u{fffd}"] })] {
+            assert!(Params::of_claims(bad.as_object().unwrap().clone()).is_err());
+        }
     }
 
     #[test]

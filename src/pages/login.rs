@@ -149,8 +149,9 @@ impl Origin {
             return Ok(Self::default());
         };
         let client = found.client;
-        let pending = match parameter(url, "request_uri").map(Secret::new) {
-            Some(request_uri) => pending_request::find_parameters(&mut db, client.id, &request_uri).await?,
+        let reference = parameter(url, "request_uri").or_else(|| parameter(url, "request"));
+        let pending = match reference.map(Secret::new) {
+            Some(key) => pending_request::find_parameters(&mut db, client.id, &key).await?,
             None => None,
         };
         let request = pending.as_deref().unwrap_or(url);

@@ -6,6 +6,7 @@
 mod response;
 
 pub(super) mod request;
+pub(super) mod request_object;
 pub(super) mod source;
 
 use axum::extract::FromRequestParts;
@@ -104,6 +105,7 @@ fn stopped(app: &App, parts: &Parts, stop: Stop) -> Response {
                 ErrorCode::InvalidRequestUri => {
                     "What the app asked for has expired, or was answered before. Go back to the app and start again"
                 }
+                ErrorCode::InvalidRequestObject => "The app sent a signed request that cannot be accepted",
                 _ => "The app sent a request that cannot be read",
             };
             let page = AuthorizeError {
@@ -344,9 +346,9 @@ async fn grant_to(
 
 /// A request that is answered is not answered again.
 async fn use_up(db: &mut PgConnection, request: &AuthorizeRequest) -> Result<(), Stop> {
-    let Some(pending) = &request.pending else { return Ok(()) };
+    let Some(pending) = &request.source.pending else { return Ok(()) };
     let is_first = pending_request::use_up(db, pending).await.map_err(Stop::from_sqlx)?;
-    if is_first { Ok(()) } else { Err(source::used_up().into()) }
+    if is_first { Ok(()) } else { Err(request.source.used_up().into()) }
 }
 
 async fn check_csrf(app: &App, parts: &Parts, form: &Params) -> Result<(), Stop> {

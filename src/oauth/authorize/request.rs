@@ -9,7 +9,6 @@ use crate::clients::client;
 use crate::clients::client::Client;
 use crate::clients::identifier;
 use crate::clients::registration::AUTHORIZATION_CODE;
-use crate::grants::pending_request::PendingRequest;
 use crate::oauth::authorize::response::ResponseMode;
 use crate::oauth::authorize::response::ReturnAddress;
 use crate::oauth::authorize::source::Source;
@@ -25,8 +24,7 @@ use crate::scopes::Scopes;
 #[derive(Debug)]
 pub(in crate::oauth) struct AuthorizeRequest {
     pub client: Client,
-    /// `None` if it stands in the URL.
-    pub pending: Option<PendingRequest>,
+    pub source: Source,
     pub back: ReturnAddress,
     pub redirect_uri_asked: bool,
     pub scopes: Scopes,
@@ -78,8 +76,7 @@ impl AuthorizeRequest {
         let state = params.optional("state").map(|state| state.map(str::to_owned));
         let back = ReturnAddress { redirect_uri, mode, state: state.as_ref().ok().cloned().flatten() };
         let result = state.and_then(|_| {
-            let mut request = check(app, &source, client, &back)?;
-            request.pending = source.pending;
+            let mut request = check(app, client, source, &back)?;
             request.redirect_uri_asked = redirect_uri_asked;
             Ok(request)
         });
@@ -101,14 +98,14 @@ impl AuthorizeRequest {
     /// Whether somebody who signed in at `at` need not do it again. To sign in while the request is pending fulfils
     /// `prompt=login` and any `max_age`; where it stands in the URL, those are then left out of it.
     pub(super) fn is_content_with_sign_in(&self, at: Timestamp, now: Timestamp) -> bool {
-        let is_meanwhile = self.pending.as_ref().is_some_and(|pending| pending.begun_at < at);
+        let is_meanwhile = self.source.pending.as_ref().is_some_and(|pending| pending.begun_at < at);
         let is_young = self.max_age.is_none_or(|age| now - at <= age);
         is_meanwhile || (is_young && !self.prompts.contains(&Prompt::Login))
     }
 
     /// The URL's query as it is to be continued after a sign-in.
     pub(super) fn query_after_sign_in(&self, url: &Params) -> String {
-        if self.pending.is_some() {
+        if self.source.pending.is_some() {
             return url.to_query(&[]);
         }
         let query = url.to_query(&["prompt", "max_age"]);
@@ -141,10 +138,13 @@ fn redirect_uri(params: &Params, client: &Client) -> Result<(String, bool), Stop
 
 fn check(
     app: &App,
-    source: &Source,
     client: Client,
+    mut source: Source,
     back: &ReturnAddress,
 ) -> Result<AuthorizeRequest, OAuthError> {
+    if let Some(fault) = source.fault.take() {
+        return Err(fault);
+    }
     let params = &source.params;
     if !client.has_grant_type(AUTHORIZATION_CODE) {
         return Err(ErrorCode::UnauthorizedClient
@@ -153,6 +153,10 @@ fn check(
     if client.registration.require_pushed_authorization_requests && !source.is_pushed {
         // RFC 9126 §4
         return Err(ErrorCode::InvalidRequest.because("the client has to push its requests to /oauth/par"));
+    }
+    if client.registration.require_signed_request_object && !source.is_signed {
+        // RFC 9101 §10.5
+        return Err(ErrorCode::InvalidRequest.because("the client has to sign its requests (RFC 9101)"));
     }
     let accepted = authorize::decide(
         AuthorizationRequest {
@@ -167,7 +171,6 @@ fn check(
     )?;
     params.optional("login_hint")?;
     Ok(AuthorizeRequest {
-        pending: None,
         back: back.clone(),
         redirect_uri_asked: true,
         scopes: accepted.scopes,
@@ -177,6 +180,7 @@ fn check(
         prompts: prompts(params.optional("prompt")?)?,
         max_age: max_age(params.optional("max_age")?)?,
         client,
+        source,
     })
 }
 

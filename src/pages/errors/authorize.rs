@@ -80,6 +80,27 @@ pub const ERRORS: &[Entry] = &[
         standard: "OpenID Connect Core §3.1.2.6",
     },
     Entry {
+        code: "invalid_request_object",
+        meaning: "The signed request object is not one that this server accepts.",
+        place: "/oauth/authorize and /oauth/par",
+        status: "400, on a page or as JSON; 303 to the redirect URI in the object, if its signature is right",
+        retry: "No. The app has to sign another object.",
+        causes: &[
+            "It is not signed, or with alg none or a shared secret. Only signatures with the app's own keys count.",
+            "The key is not in the app's jwks or at its jwks_uri, or kid names another one.",
+            "client_id is missing in it, or is not the one beside it; iss is not the app, or aud not this server's issuer.",
+            "It has expired, or an object with this jti led to an answer before.",
+            "typ says that it is another kind of JWT. oauth-authz-req+jwt, JWT and none at all are fine.",
+        ],
+        steps: &[
+            "Read error_description: it names what is wrong.",
+            "Put all parameters into the object, and send only client_id and request in the address.",
+            "Sign a new object, with a jti of its own, for each attempt.",
+        ],
+        example: "https://auth.example.com/oauth/authorize?client_id=cli_…&request=eyJ0eXAiOiJvYXV0aC1hdXRoei1yZXErand0Ii…",
+        standard: "RFC 9101 §7",
+    },
+    Entry {
         code: "invalid_request_uri",
         meaning: "What the request_uri refers to is not, or no longer, there.",
         place: REFERENCE_PLACE,
@@ -109,7 +130,7 @@ pub const ERRORS: &[Entry] = &[
         ],
         steps: &[
             "Push the request to /oauth/par, and send the request_uri of the answer.",
-            "Or send the parameters in the address.",
+            "Or send the object itself as request.",
         ],
         example: "https://auth.example.com/oauth/authorize?client_id=cli_…\n  &request_uri=https://app.example.com/request.jwt",
         standard: "RFC 9101 §7",

@@ -268,6 +268,7 @@ async fn the_page_that_an_error_points_to_is_there() {
         "invalid_target",
         "login_required",
         "consent_required",
+        "invalid_request_object",
         "invalid_request_uri",
         "request_uri_not_supported",
     ] {

@@ -12,12 +12,14 @@ use crate::oauth::Scene;
 use crate::oauth::assert_refused;
 use crate::oauth::assert_shown_as_page;
 use crate::oauth::at_once;
+use crate::oauth::request_object::Signing;
 use crate::support::Answer;
 use crate::support::Browser;
 use crate::support::CALLBACK;
 use crate::support::OAuthClient;
 use crate::support::PASSWORD;
 use crate::support::Pkce;
+use crate::support::Signer;
 use crate::support::form_of;
 
 const URN: &str = "urn:ietf:params:oauth:request_uri:";
@@ -66,7 +68,7 @@ impl Scene {
     }
 
     /// Through the sign-in page to which `answer` redirects, a second later; what comes after it.
-    async fn go_through_sign_in(&self, browser: &Browser, answer: &Answer) -> Answer {
+    pub(super) async fn go_through_sign_in(&self, browser: &Browser, answer: &Answer) -> Answer {
         let login = browser.get(answer.location()).await;
         self.server.clock.advance(TimeDelta::seconds(1));
         let form = form_of(&login, "/login");
@@ -75,12 +77,19 @@ impl Scene {
     }
 }
 
-async fn approve(browser: &Browser, consent: &Answer) -> Answer {
+impl Signing {
+    async fn push(&self, object: &str, beside: &[(&str, &str)]) -> Answer {
+        let form = [&[("request", object)], beside].concat();
+        self.scene.client.post(&self.scene.server, "/oauth/par", &form).await
+    }
+}
+
+pub(super) async fn approve(browser: &Browser, consent: &Answer) -> Answer {
     browser.send(&form_of(consent, "/oauth/authorize"), &[("decision", "approve")]).await
 }
 
 #[track_caller]
-fn assert_page_says(answer: &Answer, error: &str) {
+pub(super) fn assert_page_says(answer: &Answer, error: &str) {
     assert_shown_as_page(answer, error);
     assert_eq!(answer.status, 400);
     assert!(answer.text.contains(&format!("\"/errors/{error}\"")), "{}", answer.text);
@@ -515,4 +524,111 @@ async fn the_sign_in_page_knows_what_was_pushed() {
     assert!(login.text.contains("Test app"), "{}", login.text);
     let policy = login.header("content-security-policy").unwrap();
     assert!(policy.contains("com.example.app:"), "{policy}");
+}
+
+#[tokio::test]
+async fn a_client_that_must_sign_pushes_nothing_but_a_request_object() {
+    let signing =
+        Signing::with_client(|registration| registration.require_signed_request_object = true).await;
+    let scene = &signing.scene;
+
+    let plain = scene.push(&signing.pkce, &[]).await;
+    let signed = signing.push(&signing.object(&json!({})), &[]).await;
+
+    assert_refused(&plain, 400, "invalid_request");
+    let path = scene.client.path_with(&signed.field("request_uri"));
+    assert_eq!(scene.browser.get(&path).await.status, 200, "it was signed when it was pushed");
+}
+
+#[tokio::test]
+async fn of_a_pushed_request_object_only_what_it_says_counts() {
+    let signing = Signing::new().await;
+    let scene = &signing.scene;
+    let beside = [
+        ("redirect_uri", "https://evil.example/"),
+        ("scope", "read write delete"),
+        ("state", "evil"),
+        ("response_mode", "fragment"),
+        ("prompt", "none"),
+    ];
+
+    let pushed = signing.push(&signing.object(&json!({ "scope": "read" })), &beside).await;
+    let consent = scene.browser.get(&scene.client.path_with(&pushed.field("request_uri"))).await;
+    let params = approve(&scene.browser, &consent).await.location_params();
+
+    assert_eq!(params["state"], "state-1");
+    let tokens = scene.exchange(&params["code"], &signing.pkce).await;
+    assert_eq!(tokens.json["scope"], "read", "{}", tokens.text);
+}
+
+#[tokio::test]
+async fn a_pushed_request_object_is_judged_like_any_other() {
+    let signing = Signing::new().await;
+    let past = signing.scene.server.clock.now().timestamp() - 60;
+    let by_another = Signer::p256().jws(r#"{"alg":"ES256","kid":"a"}"#, &signing.claims(&json!({})));
+
+    for (object, error) in [
+        (by_another, "invalid_request_object"),
+        ("x".to_owned(), "invalid_request_object"),
+        (signing.object(&json!({ "exp": past })), "invalid_request_object"),
+        (signing.object(&json!({ "aud": "https://evil.example" })), "invalid_request_object"),
+        (signing.object(&json!({ "request": "x" })), "invalid_request_object"),
+        (signing.object(&json!({ "request_uri": "x" })), "invalid_request_object"),
+        (signing.object(&json!({ "redirect_uri": "https://evil.example/" })), "invalid_request"),
+        (signing.object(&json!({ "response_mode": "fragment" })), "invalid_request"),
+        (signing.object(&json!({ "scope": "unknown" })), "invalid_scope"),
+        (signing.object(&json!({ "state": "\0" })), "invalid_request"),
+    ] {
+        assert_refused(&signing.push(&object, &[]).await, 400, error);
+    }
+    let object = signing.object(&json!({}));
+    assert_refused(&signing.push(&object, &[("request", &object)]).await, 400, "invalid_request");
+    assert_refused(&signing.push(&object, &[("request_uri", "x")]).await, 400, "invalid_request");
+}
+
+#[tokio::test]
+async fn a_request_object_of_another_client_cannot_be_pushed() {
+    let signing = Signing::new().await;
+    let jwks = json!({ "keys": [signing.key.jwk(&json!({ "kid": "a" }))] });
+    let twin = signing.scene.server.client(signing.scene.ada.organization, |r| r.jwks = Some(jwks)).await;
+    let stranger = signing.scene.other_client().await;
+    let object = signing.object(&json!({}));
+
+    for client in [twin, stranger] {
+        let answer = client.post(&signing.scene.server, "/oauth/par", &[("request", &object)]).await;
+
+        assert_refused(&answer, 400, "invalid_request_object");
+    }
+    assert_eq!(signing.push(&object, &[]).await.status, 201, "it was not used up");
+}
+
+#[tokio::test]
+async fn a_request_object_is_pushed_once() {
+    let signing = Signing::new().await;
+    let object = signing.object(&json!({}));
+    let form = [("request", object.as_str())];
+
+    let answers =
+        at_once((0..10).map(|_| signing.scene.client.request(&signing.scene.server, "/oauth/par", &form)))
+            .await;
+    let through_the_browser =
+        approve(&signing.scene.browser, &signing.scene.browser.get(&signing.path(&object)).await).await;
+
+    let (pushed, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
+    assert_eq!((pushed.len(), refused.len()), (1, 9));
+    refused.into_iter().for_each(|answer| assert_refused(answer, 400, "invalid_request_object"));
+    assert_page_says(&through_the_browser, "invalid_request_object");
+}
+
+#[tokio::test]
+async fn a_request_object_may_run_out_once_it_was_pushed() {
+    let signing = Signing::new().await;
+    let scene = &signing.scene;
+    let now = scene.server.clock.now().timestamp();
+    let pushed = signing.push(&signing.object(&json!({ "exp": now + 1 })), &[]).await;
+
+    scene.server.clock.advance(TimeDelta::seconds(80));
+    let consent = scene.browser.get(&scene.client.path_with(&pushed.field("request_uri"))).await;
+
+    assert!(approve(&scene.browser, &consent).await.location_params().contains_key("code"));
 }
