@@ -5,6 +5,7 @@ import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
+import { text } from 'node:stream/consumers';
 import { chromium } from 'playwright-core';
 
 import { check, ISSUER } from '../check.js';
@@ -104,7 +105,9 @@ export async function tick(page, scopes) {
 
 /** An app on the loopback, so that the browser has somewhere to arrive; in a popup it tells the window that opened it. */
 export async function listen() {
-  const server = createServer((request, response) => {
+  const posted = [];
+  const server = createServer(async (request, response) => {
+    if (request.method === 'POST') posted.push({ headers: request.headers, body: await text(request) });
     response.setHeader('content-type', 'text/html');
     response.end(`<!doctype html><html lang="en"><title>App</title><link rel="icon" href="data:,"><h1>Back in the app</h1>
       <script>window.opener?.postMessage(location.href, location.origin)</script>`);
@@ -114,5 +117,5 @@ export async function listen() {
     server.close();
     server.closeAllConnections();
   };
-  return { callback: `http://127.0.0.1:${server.address().port}/callback`, close };
+  return { callback: `http://127.0.0.1:${server.address().port}/callback`, posted, close };
 }

@@ -172,6 +172,42 @@ export async function consent() {
     assert.equal((await arrive()).scope, 'write');
   });
 
+  const postedAnswer = async ({ state, verifier }) => {
+    const { headers, body } = app.posted.pop();
+    assert.equal(headers['content-type'], 'application/x-www-form-urlencoded');
+    assert.equal(headers.origin, ISSUER);
+    const fields = new URLSearchParams(body);
+    assert.deepEqual([...fields.keys()], ['code', 'state', 'iss']);
+    const url = new URL(`${app.callback}?${fields}`);
+    return oauth.authorizationCodeGrant(config, url, { pkceCodeVerifier: verifier, expectedState: state });
+  };
+
+  await check('an app that wants its answer posted is posted it, without a click more', async () => {
+    const asked = await request({ scope: 'read', prompt: 'consent', response_mode: 'form_post' });
+    await page.goto(asked.url);
+    await page.getByRole('button', { name: 'Allow' }).click();
+    await page.waitForURL(app.callback);
+    assert.equal((await postedAnswer(asked)).scope, 'read');
+  });
+
+  await check('with JavaScript off a button posts it', async () => {
+    const state = `"><script>alert(1)</script> & ü`;
+    const asked = await request({ scope: 'read', prompt: 'consent', response_mode: 'form_post', state });
+    await plain.goto(asked.url);
+    await press(plain, 'Allow');
+    await press(plain, 'Continue to 127.0.0.1');
+    assert.equal(plain.url(), app.callback);
+    assert.equal((await postedAnswer({ ...asked, state })).scope, 'read');
+  });
+
+  // An answer without content leaves the browser where it is.
+  await page.route(app.callback, (route) => route.fulfill({ status: 204 }));
+  const { url: halfWay } = await request({ scope: 'read', response_mode: 'form_post' });
+  await page.goto(halfWay, { waitUntil: 'commit' });
+  await page.getByRole('button', { name: 'Continue to 127.0.0.1' }).waitFor();
+  await look(page, 'form-post');
+  await page.unroute(app.callback);
+
   await check('an app that names an unregistered redirect URI gets nobody back, and the person sees why', async () => {
     const wrong = 'https://elsewhere.example/callback';
     await ask(page, { redirect_uri: wrong });

@@ -76,19 +76,7 @@ async fn good_requests(scene: &Scene) -> Vec<Good> {
         },
         Good {
             path: "/oauth/par",
-            form: with_client(vec![
-                ("response_type", text("code")),
-                ("redirect_uri", text(CALLBACK)),
-                ("scope", text("read")),
-                ("state", text("state-1")),
-                ("code_challenge", Pkce::default().challenge),
-                ("code_challenge_method", text("S256")),
-                ("prompt", text("login")),
-                ("max_age", text("60")),
-                ("nonce", text("n")),
-                ("login_hint", text("ada@example.com")),
-                ("response_mode", text("query")),
-            ]),
+            form: with_client(authorization_request()),
             needed: &["response_type", "code_challenge", "code_challenge_method"],
         },
         Good {
@@ -96,6 +84,23 @@ async fn good_requests(scene: &Scene) -> Vec<Good> {
             form: with_client(vec![("token", tokens.access), ("token_type_hint", text("access_token"))]),
             needed: &["token"],
         },
+    ]
+}
+
+fn authorization_request() -> Vec<(&'static str, String)> {
+    let text = str::to_owned;
+    vec![
+        ("response_type", text("code")),
+        ("redirect_uri", text(CALLBACK)),
+        ("scope", text("read")),
+        ("state", text("state-1")),
+        ("code_challenge", Pkce::default().challenge),
+        ("code_challenge_method", text("S256")),
+        ("prompt", text("login")),
+        ("max_age", text("60")),
+        ("nonce", text("n")),
+        ("login_hint", text("ada@example.com")),
+        ("response_mode", text("query")),
     ]
 }
 

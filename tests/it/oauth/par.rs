@@ -339,7 +339,9 @@ async fn of_many_who_answer_at_once_one_gives_the_code() {
 
     let (granted, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 303);
     assert_eq!((granted.len(), refused.len()), (1, 9));
-    refused.into_iter().for_each(|answer| assert_page_says(answer, "invalid_request_uri"));
+    for answer in refused {
+        assert_page_says(answer, "invalid_request_uri");
+    }
     assert_eq!(scene.live_grants().await, 1);
 }
 
@@ -616,7 +618,9 @@ async fn a_request_object_is_pushed_once() {
 
     let (pushed, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
     assert_eq!((pushed.len(), refused.len()), (1, 9));
-    refused.into_iter().for_each(|answer| assert_refused(answer, 400, "invalid_request_object"));
+    for answer in refused {
+        assert_refused(answer, 400, "invalid_request_object");
+    }
     assert_page_says(&through_the_browser, "invalid_request_object");
 }
 
