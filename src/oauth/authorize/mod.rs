@@ -4,6 +4,7 @@
 //! each time anew. So nothing is stored before the person has agreed, except what the URL only refers to ([`source`]).
 
 mod response;
+mod stop;
 
 pub(super) mod request;
 pub(super) mod request_object;
@@ -14,7 +15,6 @@ use axum::extract::OptionalFromRequestParts;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use axum::response::Redirect;
@@ -29,7 +29,6 @@ use crate::base::clock::Timestamp;
 use crate::gate::csrf;
 use crate::gate::csrf::Csrf;
 use crate::gate::provenance::Provenance;
-use crate::gate::request_log::RequestId;
 use crate::gate::session::SignedIn;
 use crate::gate::session::new_organization_url;
 use crate::gate::session::sign_in_url;
@@ -41,28 +40,20 @@ use crate::grants::grant::NewGrant;
 use crate::grants::pending_request;
 use crate::oauth::authorize::request::AuthorizeRequest;
 use crate::oauth::authorize::request::Prompt;
-use crate::oauth::authorize::request::Stop;
-use crate::oauth::authorize::response::denied;
 use crate::oauth::authorize::response::granted;
 use crate::oauth::authorize::source::Source;
+use crate::oauth::authorize::stop::Stop;
 use crate::oauth::error::ErrorCode;
-use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
 use crate::organizations::member;
 use crate::organizations::member::Role;
 use crate::organizations::organization::Organization;
-use crate::pages::authorize_error::AuthorizeError;
-use crate::pages::authorize_error::Mismatch;
 use crate::pages::consent;
 use crate::pages::error::PageError;
-use crate::pages::page::Page;
 use crate::scopes::Scopes;
 
 /// A request that would make a longer URL than browsers and proxies carry.
 const MAX_QUERY: usize = 8 * 1024;
-
-const MISMATCH: &str = "redirect_uri is not one that the client registered";
-const MISSING: &str = "redirect_uri is missing, and the client registered several";
 
 /// Shows the consent page, or answers at once where nothing needs to be asked.
 pub async fn get(State(app): State<App>, request: Request) -> Response {
@@ -70,7 +61,7 @@ pub async fn get(State(app): State<App>, request: Request) -> Response {
     let query = parts.uri.query().unwrap_or_default().to_owned();
     match ask(&app, &mut parts, &query).await {
         Ok(response) => response,
-        Err(stop) => stopped(&app, &parts, stop),
+        Err(stop) => stop.into_answer(&app, &parts),
     }
 }
 
@@ -81,77 +72,20 @@ pub async fn post(State(app): State<App>, request: Request) -> Response {
     let request = Request::from_parts(parts.clone(), body);
     let form = match Params::read(request, &app).await {
         Ok(form) => form,
-        Err(error) => return stopped(&app, &parts, error.into()),
+        Err(error) => return Stop::from(error).into_answer(&app, &parts),
     };
     if form.all("decision").next().is_none() {
         let query = form.to_query(&[]);
         if query.len() > MAX_QUERY {
             let error = ErrorCode::TooLarge.because("the request is too large");
-            return stopped(&app, &parts, error.into());
+            return Stop::from(error).into_answer(&app, &parts);
         }
         return Redirect::to(&format!("/oauth/authorize?{query}")).into_response();
     }
     let query = parts.uri.query().unwrap_or_default().to_owned();
     match decide(&app, &mut parts, &query, &form).await {
         Ok(response) => response,
-        Err(stop) => stopped(&app, &parts, stop),
-    }
-}
-
-fn stopped(app: &App, parts: &Parts, stop: Stop) -> Response {
-    match stop {
-        Stop::Malformed(error) => {
-            let sentence = match error.code {
-                ErrorCode::InvalidRequestUri => {
-                    "What the app asked for has expired, or was answered before. Go back to the app and start again"
-                }
-                ErrorCode::InvalidRequestObject => "The app sent a signed request that cannot be accepted",
-                _ => "The app sent a request that cannot be read",
-            };
-            let page = AuthorizeError {
-                code: error.code.name(),
-                ..shown(parts, sentence, error.description.into_owned())
-            };
-            Page::new(page).status(error.code.status()).into_response()
-        }
-        Stop::UnknownClient => {
-            let description = "client_id is unknown, or the client is disabled".to_owned();
-            let page = shown(parts, "This app is not registered here", description);
-            Page::new(page).status(StatusCode::BAD_REQUEST).into_response()
-        }
-        Stop::RedirectUriMismatch { client, asked } => {
-            let registration = client.registration;
-            let page = AuthorizeError {
-                app: Some(registration.name),
-                mismatch: Some(Mismatch::new(&asked, &registration.redirect_uris)),
-                ..shown(parts, "The app wants to send you where it never said it would", MISMATCH.to_owned())
-            };
-            Page::new(page).status(StatusCode::BAD_REQUEST).into_response()
-        }
-        Stop::RedirectUriMissing { client } => {
-            let page = AuthorizeError {
-                app: Some(client.registration.name),
-                ..shown(parts, "The app did not say where to send you", MISSING.to_owned())
-            };
-            Page::new(page).status(StatusCode::BAD_REQUEST).into_response()
-        }
-        Stop::Failed(error) => PageError::from(error).into_response(),
-        Stop::Answer { error, back } => denied(&app.config.links, &back, *error),
-        Stop::Elsewhere(response) => *response,
-    }
-}
-
-/// What a person sees of a request that must not be answered to the app.
-fn shown(parts: &Parts, sentence: &str, description: String) -> AuthorizeError {
-    let request_id = parts.extensions.get::<RequestId>().map(|RequestId(id)| id.clone());
-    AuthorizeError {
-        title: "This app cannot be connected",
-        sentence: format!("{sentence}."),
-        description,
-        app: None,
-        mismatch: None,
-        code: "invalid_request",
-        request_id: request_id.unwrap_or_default(),
+        Err(stop) => stop.into_answer(&app, &parts),
     }
 }
 
@@ -360,31 +294,4 @@ async fn check_csrf(app: &App, parts: &Parts, form: &Params) -> Result<(), Stop>
         return Err(Stop::Elsewhere(Box::new(PageError::form_expired().into_response())));
     }
     Ok(())
-}
-
-impl Stop {
-    pub(super) fn from_sqlx(error: sqlx::Error) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl From<OAuthError> for Stop {
-    fn from(error: OAuthError) -> Self {
-        Self::Malformed(Box::new(error))
-    }
-}
-
-/// For a client that listens itself, and may be told everything.
-impl From<Stop> for OAuthError {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Malformed(error) | Stop::Answer { error, .. } => *error,
-            Stop::RedirectUriMismatch { .. } => ErrorCode::InvalidRequest.because(MISMATCH),
-            Stop::RedirectUriMissing { .. } => ErrorCode::InvalidRequest.because(MISSING),
-            Stop::Failed(error) => error.into(),
-            Stop::UnknownClient | Stop::Elsewhere(_) => {
-                ErrorCode::ServerError.because("something went wrong on the server's side")
-            }
-        }
-    }
 }

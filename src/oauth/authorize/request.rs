@@ -1,6 +1,5 @@
 //! An authorization request, read and checked (RFC 6749 §4.1.1).
 
-use axum::response::Response;
 use chrono::TimeDelta;
 
 use crate::app::App;
@@ -12,6 +11,7 @@ use crate::clients::registration::AUTHORIZATION_CODE;
 use crate::oauth::authorize::response::ResponseMode;
 use crate::oauth::authorize::response::ReturnAddress;
 use crate::oauth::authorize::source::Source;
+use crate::oauth::authorize::stop::Stop;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
@@ -41,28 +41,6 @@ pub(in crate::oauth) enum Prompt {
     None,
     Login,
     Consent,
-}
-
-/// Why the person is not asked, or not yet.
-pub(in crate::oauth) enum Stop {
-    // To be shown, never redirected: where the answer would go is not proven (RFC 6749 §4.1.2.1).
-    Malformed(Box<OAuthError>),
-    UnknownClient,
-    RedirectUriMismatch {
-        client: Box<Client>,
-        asked: String,
-    },
-    RedirectUriMissing {
-        client: Box<Client>,
-    },
-    Failed(anyhow::Error),
-    /// For the client.
-    Answer {
-        error: Box<OAuthError>,
-        back: ReturnAddress,
-    },
-    /// To the sign-in, or a page of ours.
-    Elsewhere(Box<Response>),
 }
 
 impl AuthorizeRequest {
