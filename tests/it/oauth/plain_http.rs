@@ -46,6 +46,19 @@ async fn the_token_and_the_introspection_endpoint_take_https_only() {
     }
 }
 
+#[tokio::test]
+async fn a_request_is_pushed_over_https_only() {
+    let scene = Scene::behind_a_proxy().await;
+    let form = scene.client.authorize_form(&Pkce::default(), &[]);
+    let form: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+
+    let plain = scene.post_from_afar("http", "/oauth/par", &form).await;
+    let secure = scene.post_from_afar("https", "/oauth/par", &form).await;
+
+    assert_refused(&plain, 403, "invalid_request");
+    assert_eq!(secure.status, 201, "{}", secure.text);
+}
+
 /// RFC 7009 §2: a token that was sent that way by mistake should be revoked.
 #[tokio::test]
 async fn a_token_can_be_revoked_over_plain_http() {
