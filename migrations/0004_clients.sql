@@ -3,6 +3,11 @@ create table clients (
     id                                    uuid primary key,
     organization_id                       uuid references organizations on delete cascade, -- null: it registered itself
     metadata_url                          text unique,                    -- `client_id` of one that a document describes
+    metadata_away_since                   timestamptz,                    -- since when that document cannot be had
+    registration_token_hash               bytea,                          -- SHA-256 of what opens its registration to a client (RFC 7592)
+    fingerprint                           bytea unique,                   -- SHA-256 of what it said: whoever says the very same is the same client
+    accepted_at                           timestamptz,                    -- when a person first let one in that registered itself; null: quarantine
+    consents_count_from                   timestamptz,                    -- those from before were given to an app that looked otherwise
     name                                  text not null,
     homepage_url                          text,
     logo_url                              text,

@@ -1,5 +1,6 @@
 // Names that lead elsewhere when they are asked for again, by a name server that is real: no webhook gets to an address
-// that only this server reaches. All of it in a network of its own, where whoever were reached would be seen.
+// that only this server reaches, and nothing is fetched from one. All of it in a network of its own, where whoever were
+// reached would be seen.
 
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
@@ -39,6 +40,12 @@ function webhookOf(company, label, lookups, events) {
 
 function arrived(attempt) {
   assert.deepEqual([attempt.status, attempt.problem], [200, null]);
+}
+
+/** What a person sees whom a client sends whose document is at the host. */
+async function pageOf(host) {
+  const client = encodeURIComponent(`https://${host}/client.json`);
+  return (await fetch(`${server.url}/oauth/authorize?client_id=${client}`)).text();
 }
 
 /** In milliseconds. */
@@ -168,6 +175,17 @@ async function tryEverything() {
       assert.equal(receiver.of(webhook.host).length, 1);
     }));
     assert.deepEqual([receiver.of(other), names.asked(other)], [[], { A: 0, AAAA: 0 }]);
+  });
+
+  await holds('the document of a client comes from the address of its name, and from inside never', async () => {
+    await Promise.all(INSIDE.map(async (address, index) => {
+      const host = `client-${index}.${DOMAIN}`;
+      names.script(host, [PUBLIC[0]], [address]);
+      assert.match(await pageOf(host), /The content type is not application\/json/);
+      for (const _ of [1, 2]) assert.match(await pageOf(host), new RegExp(NOT_PUBLIC));
+      assert.deepEqual(receiver.of(host).map(({ to }) => to), [PUBLIC[0]]);
+      assert.deepEqual(names.asked(host), { A: 3, AAAA: 3 });
+    }));
   });
 
   await holds('a name that does not exist is no connection', async () => {

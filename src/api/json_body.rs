@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::app::App;
+use crate::base::text;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
 
@@ -69,19 +70,10 @@ fn parse<T: DeserializeOwned>(value: Value) -> Result<T, ApiError> {
     })
 }
 
-/// PostgreSQL keeps no NUL.
 fn field_with_nul(value: &Value) -> Option<String> {
     let Value::Object(fields) = value else { return None };
-    fields.iter().find(|(name, value)| name.contains('\0') || has_nul(value)).map(|(name, _)| name.clone())
-}
-
-fn has_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
-        _ => false,
-    }
+    let found = fields.iter().find(|(name, value)| name.contains('\0') || text::has_nul(value));
+    found.map(|(name, _)| name.clone())
 }
 
 /// For calls whose body may be left out.

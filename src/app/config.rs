@@ -14,12 +14,16 @@ use ipnet::IpNet;
 use jsonwebtoken::Algorithm;
 use url::Url;
 
+use crate::app::client_registration::ClientRegistration;
+use crate::app::client_registration::HostRules;
 use crate::app::links::Links;
 use crate::app::scope_catalog::ScopeCatalog;
 use crate::app::settings;
 use crate::base::mail::Mailer;
 use crate::base::secret::Secret;
 use crate::base::server_secret;
+use crate::clients::metadata::Terms;
+use crate::clients::registration::AuthMethod;
 use crate::clients::registration::Lifetimes;
 use crate::settings;
 use crate::signing::jwt;
@@ -85,6 +89,18 @@ settings! {
     new_organization_credits_cents: i64 = 500,
     /// Whether anybody may register. If not, people are created on the command line.
     registration: bool = true,
+    /// Whether apps may register themselves at `/oauth/register`: `open`, `token` (those that have `initial_access_token`) or `off`.
+    client_registration: String = "open".to_owned(),
+    /// What an app has to send to register itself, as a bearer token; 32 characters or more. With `client_registration = "token"`.
+    initial_access_token: Option<Secret> = None,
+    /// How many apps one address may register an hour. An app that comes with the URL of its document counts when it is met first.
+    client_registrations_per_hour: i64 = 200,
+    /// Whether an app may come with the https URL of a document that describes it (Client ID Metadata Document).
+    client_metadata_documents: bool = true,
+    /// Hosts whose documents are taken, as `app.example`, or `*.app.example` for those below it. None: all.
+    client_metadata_hosts_allowed: Vec<String> = Vec::new(),
+    /// Hosts whose documents are not taken, written alike. Counts more than the list of those that are.
+    client_metadata_hosts_blocked: Vec<String> = Vec::new(),
     /// Whether /playground is there. Unset: only if the issuer is on this machine.
     playground: Option<bool> = None,
     /// Whether to create a demo organization with a person, two clients and a key. Unset: only on an embedded PostgreSQL.
@@ -168,6 +184,10 @@ pub struct Config {
     pub new_organization_plan: String,
     pub new_organization_credits_cents: i64,
     pub registration: bool,
+    pub client_registration: ClientRegistration,
+    pub client_registrations_per_hour: u32,
+    /// `None`: no app may come with a document.
+    pub client_metadata_hosts: Option<HostRules>,
     pub playground: bool,
     pub demo: bool,
     pub log: String,
@@ -190,6 +210,11 @@ impl TryFrom<Settings> for Config {
         let has_own_database = settings.database_url.is_none();
         Ok(Self {
             lifetimes: lifetimes(&settings)?,
+            client_registration: ClientRegistration::new(&settings)?,
+            client_metadata_hosts: settings
+                .client_metadata_documents
+                .then(|| HostRules::new(&settings))
+                .transpose()?,
             links,
             listen: settings.listen,
             data_dir: PathBuf::from(settings.data_dir),
@@ -218,12 +243,25 @@ impl TryFrom<Settings> for Config {
             new_organization_plan: settings.new_organization_plan,
             new_organization_credits_cents: settings.new_organization_credits_cents,
             registration: settings.registration,
+            client_registrations_per_hour: u32::try_from(settings.client_registrations_per_hour)?,
             playground: settings.playground.unwrap_or(on_this_machine),
             demo: settings.demo.unwrap_or(has_own_database),
             log: settings.log,
             log_as_json: settings.log_format == "json",
             shutdown: TimeDelta::seconds(settings.shutdown_seconds.clamp(0, 3600)),
         })
+    }
+}
+
+impl Config {
+    /// What a client gets that registers itself.
+    pub fn self_registration(&self) -> Terms {
+        Terms {
+            scopes: self.scopes.all().without_admin(),
+            lifetimes: self.lifetimes,
+            // RFC 7591 §2
+            auth_method: AuthMethod::ClientSecretBasic,
+        }
     }
 }
 
@@ -268,6 +306,10 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
         "session_requests_per_minute must be 1 to 1000000"
     );
     ensure!((1..=3650).contains(&settings.access_log_days), "access_log_days must be 1 to 3650");
+    ensure!(
+        (1..=1_000_000).contains(&settings.client_registrations_per_hour),
+        "client_registrations_per_hour must be 1 to 1000000"
+    );
     // Made once more for use: here only to see that it can be.
     Mailer::new(settings.smtp_url.as_ref(), &settings.mail_from)?;
     Ok(())

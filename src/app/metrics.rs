@@ -134,6 +134,7 @@ impl Metrics {
             subject: match subject {
                 Subject::Credential(_) => "credential",
                 Subject::Network(_) => "address",
+                Subject::Registration(_) => "registration",
             },
             outcome: if decision.is_allowed { "allowed" } else { "refused" },
         };

@@ -1,6 +1,8 @@
 //! What every handler is handed.
 
+pub mod client_documents;
 pub mod client_keys;
+pub mod client_registration;
 pub mod config;
 pub mod links;
 pub mod metrics;
@@ -14,6 +16,7 @@ use aws_lc_rs::hmac;
 use sqlx::PgPool;
 
 use crate::accounts::password::Passwords;
+use crate::app::client_documents::ClientDocuments;
 use crate::app::client_keys::ClientKeys;
 use crate::app::config::Config;
 use crate::app::metrics::Metrics;
@@ -44,6 +47,8 @@ pub struct App {
     pub mailer: Mailer,
     /// For requests to addresses that others chose.
     pub outgoing: Outgoing,
+    /// The documents that describe clients.
+    pub client_documents: ClientDocuments,
     /// The keys that clients publish.
     pub client_keys: ClientKeys,
     pub metrics: Metrics,
@@ -89,6 +94,7 @@ impl App {
             metrics: Metrics::new(db.clone(), rate_limiter.clone(), access_log.clone()),
             db,
             clock,
+            client_documents: ClientDocuments::new(outgoing.clone(), config.self_registration()),
             client_keys: ClientKeys::new(outgoing.clone()),
             outgoing,
             config: Arc::new(config),

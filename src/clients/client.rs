@@ -1,4 +1,4 @@
-//! A third-party application (RFC 6749 §2), owned by an organization.
+//! A third-party application (RFC 6749 §2), owned by an organization or by nobody.
 
 use serde_json::Value;
 use serde_json::json;
@@ -15,6 +15,7 @@ use crate::base::secret::Secret;
 use crate::base::secret::SecretHash;
 use crate::clients::columns;
 use crate::clients::columns::select_clients;
+use crate::clients::identifier;
 use crate::clients::redirect_uri;
 use crate::clients::registration::AuthMethod;
 use crate::clients::registration::Lifetimes;
@@ -34,6 +35,10 @@ pub struct Client {
     pub publisher: Option<String>,
     /// `client_id` of one that a document describes.
     pub metadata_url: Option<String>,
+    /// Since when that document cannot be had.
+    pub away_since: Option<Timestamp>,
+    /// When a person first let one in that registered itself.
+    pub accepted_at: Option<Timestamp>,
     /// The operator vouches for it.
     pub is_reviewed: bool,
     pub registration: Registration,
@@ -62,6 +67,20 @@ impl Client {
     /// `client_id` as it is written on the wire.
     pub fn identifier(&self) -> String {
         self.metadata_url.clone().unwrap_or_else(|| self.id.to_string())
+    }
+
+    pub const fn registered_itself(&self) -> bool {
+        self.organization_id.is_none()
+    }
+
+    /// Whether somebody who is known here answers for it: its organization, or the operator.
+    pub const fn is_vouched_for(&self) -> bool {
+        !self.registered_itself() || self.is_reviewed
+    }
+
+    /// Anybody can register anything: until a person has let it in, it is listed nowhere and leaves no trace.
+    pub const fn is_in_quarantine(&self) -> bool {
+        self.registered_itself() && self.accepted_at.is_none()
     }
 
     pub fn belongs_to(&self, organization: OrganizationId) -> bool {
@@ -101,50 +120,52 @@ pub async fn create(
     act: &Act,
 ) -> sqlx::Result<ClientId> {
     let id = ClientId::new(act.at);
-    insert(tx, id, Some(organization), None, act).await?;
-    fill(tx, (id, Some(organization)), registration, act).await?;
+    insert(tx, id, Origin { organization: Some(organization), ..Origin::default() }, act.at).await?;
+    columns::write(tx, id, registration, act.at).await?;
+    let after = registration.told();
+    record(tx, act, Some(organization), ("client.created", id), (None, Some(after))).await?;
     Ok(id)
 }
 
-/// A row of which nothing is said yet.
-async fn insert(
-    tx: &mut PgTransaction<'_>,
+/// What a row has from the beginning.
+#[derive(Debug, Default)]
+pub(super) struct Origin<'a> {
+    pub(super) organization: Option<OrganizationId>,
+    pub(super) metadata_url: Option<&'a str>,
+    pub(super) registration_token: Option<SecretHash>,
+    pub(super) fingerprint: Option<[u8; 32]>,
+}
+
+/// A row of which nothing is said yet. `false` if there is one with its URL or fingerprint.
+pub(super) async fn insert(
+    tx: &mut PgConnection,
     id: ClientId,
-    organization: Option<OrganizationId>,
-    metadata_url: Option<&str>,
-    act: &Act,
-) -> sqlx::Result<()> {
-    sqlx::query!(
+    origin: Origin<'_>,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
         r#"
         insert into clients
-               (id, organization_id, metadata_url, name, token_endpoint_auth_method, redirect_uris, scopes,
-                default_scopes, required_scopes, grant_types, access_token_seconds, refresh_token_idle_seconds,
-                refresh_token_max_seconds, retry_window_seconds, created_at)
-        values ($1, $2, $3, '', 'none', '{}', '{}', '{}', '{}', '{}', 0, 0, 0, 0, $4)
+               (id, organization_id, metadata_url, registration_token_hash, fingerprint, name,
+                token_endpoint_auth_method, redirect_uris, scopes, default_scopes, required_scopes, grant_types,
+                access_token_seconds, refresh_token_idle_seconds, refresh_token_max_seconds, retry_window_seconds,
+                created_at)
+        values ($1, $2, $3, $4, $5, '', 'none', '{}', '{}', '{}', '{}', '{}', 0, 0, 0, 0, $6)
+        on conflict do nothing
         "#,
         id as ClientId,
-        organization as Option<OrganizationId>,
-        metadata_url,
-        act.at,
+        origin.organization as Option<OrganizationId>,
+        origin.metadata_url,
+        origin.registration_token as Option<SecretHash>,
+        origin.fingerprint.as_ref().map(|hash| &hash[..]),
+        now,
     )
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() > 0)
 }
 
-/// One place knows the columns of a registration.
-async fn fill(
-    tx: &mut PgTransaction<'_>,
-    (id, organization): (ClientId, Option<OrganizationId>),
-    registration: &Registration,
-    act: &Act,
-) -> sqlx::Result<()> {
-    columns::write(tx, id, registration).await?;
-    let after = registration.told();
-    record(tx, act, organization, ("client.created", id), (None, Some(after))).await
-}
-
-async fn record(
+pub(super) async fn record(
     tx: &mut PgTransaction<'_>,
     act: &Act,
     organization: Option<OrganizationId>,
@@ -198,7 +219,10 @@ pub async fn update(
 ) -> sqlx::Result<()> {
     let difference = log::difference(&client.registration.told(), &registration.told());
     let Some((before, after)) = difference else { return Ok(()) };
-    columns::write(tx, client.id, registration).await?;
+    columns::write(tx, client.id, registration, act.at).await?;
+    if client.is_in_quarantine() {
+        return Ok(());
+    }
     let whose = client.organization_id;
     record(tx, act, whose, ("client.updated", client.id), (Some(before), Some(after))).await
 }
@@ -226,16 +250,20 @@ pub async fn list(db: &mut PgConnection, organization: OrganizationId) -> sqlx::
     found.fetch_all(db).await
 }
 
-/// Of all organizations those whose name or publisher holds `text`, or whose id it is; the newest first, at most
-/// `limit`, those older than `before`.
+/// Of all, also of those that belong to nobody, those whose name, publisher or URL holds `text`, or whose id it is; the
+/// newest first, at most `limit`, those older than `before`. One in quarantine is only found by its whole identifier.
 pub async fn search(
     db: &mut PgConnection,
     text: &str,
     (before, limit): (Option<ClientId>, i64),
 ) -> sqlx::Result<Vec<Client>> {
-    let id: Option<ClientId> = text.parse().ok();
+    let id = identifier::row_id(text);
     let found = select_clients!(
-        "where (strpos(lower(c.name), lower($1)) > 0 or strpos(lower(o.name), lower($1)) > 0 or c.id = $2)
+        "where (   strpos(lower(c.name), lower($1)) > 0
+                or strpos(lower(o.name), lower($1)) > 0
+                or strpos(lower(c.metadata_url), lower($1)) > 0
+                or c.id = $2)
+           and (c.organization_id is not null or c.accepted_at is not null or c.id = $2)
            and ($3::uuid is null or c.id < $3)
          order by c.id desc
          limit $4",
@@ -247,23 +275,30 @@ pub async fn search(
     found.fetch_all(db).await
 }
 
-/// With its secrets and grants; `false` if the organization has no such client.
+/// With its secrets and grants; `false` if the organization has no such client. `None`: one that registered itself.
 pub async fn delete(
     tx: &mut PgTransaction<'_>,
-    organization: OrganizationId,
+    organization: Option<OrganizationId>,
     id: ClientId,
     act: &Act,
 ) -> sqlx::Result<bool> {
-    let name = sqlx::query_scalar!(
-        "delete from clients where id = $1 and organization_id = $2 returning name",
+    let deleted = sqlx::query!(
+        r#"
+        delete from clients
+         where id = $1
+           and organization_id is not distinct from $2
+        returning name, organization_id is null and accepted_at is null as "is_in_quarantine!"
+        "#,
         id as ClientId,
-        organization as OrganizationId,
+        organization as Option<OrganizationId>,
     )
     .fetch_optional(&mut **tx)
     .await?;
-    let Some(name) = name else { return Ok(false) };
-    let before = json!({ "name": name });
-    record(tx, act, Some(organization), ("client.deleted", id), (Some(before), None)).await?;
+    let Some(deleted) = deleted else { return Ok(false) };
+    if !deleted.is_in_quarantine {
+        let before = json!({ "name": deleted.name });
+        record(tx, act, organization, ("client.deleted", id), (Some(before), None)).await?;
+    }
     Ok(true)
 }
 
@@ -307,4 +342,30 @@ pub async fn set_reviewed(
     let after = json!({ "reviewed": is_reviewed });
     record(tx, act, organization, ("client.reviewed", id), (None, Some(after))).await?;
     Ok(true)
+}
+
+/// A person has let the client in: if it registered itself, and is the first, it leaves its quarantine. From now on
+/// nobody else's registration can become the same client, unless it was shared before.
+pub async fn accept(tx: &mut PgTransaction<'_>, id: ClientId, act: &Act) -> sqlx::Result<()> {
+    let accepted = sqlx::query!(
+        r#"
+        update clients
+           set accepted_at = $2, fingerprint = case when registration_token_hash is null then fingerprint end
+         where id = $1
+           and organization_id is null
+           and accepted_at is null
+        returning name, metadata_url, redirect_uris
+        "#,
+        id as ClientId,
+        act.at,
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    let Some(accepted) = accepted else { return Ok(()) };
+    let after = json!({
+        "name": accepted.name,
+        "metadata_url": accepted.metadata_url,
+        "redirect_uris": accepted.redirect_uris,
+    });
+    record(tx, act, None, ("client.created", id), (None, Some(after))).await
 }

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use sqlx::PgConnection;
 
+use crate::base::clock::Timestamp;
 use crate::base::ids::ClientId;
 use crate::clients::registration::AuthMethod;
 use crate::clients::registration::Registration;
@@ -16,8 +17,9 @@ macro_rules! select_clients {
         sqlx::query!(
             r#"
             select c.id as "id: ClientId", c.organization_id as "organization_id: OrganizationId",
-                   o.name as "publisher?", c.metadata_url, c.name, c.homepage_url, c.logo_url, c.policy_uri,
-                   c.tos_uri, c.contacts, c.token_endpoint_auth_method as "token_endpoint_auth_method: AuthMethod",
+                   o.name as "publisher?", c.metadata_url, c.metadata_away_since, c.accepted_at, c.name,
+                   c.homepage_url, c.logo_url, c.policy_uri, c.tos_uri, c.contacts,
+                   c.token_endpoint_auth_method as "token_endpoint_auth_method: AuthMethod",
                    c.jwks, c.jwks_uri, c.is_reviewed, c.redirect_uris, c.scopes as "scopes: Scopes",
                    c.default_scopes as "default_scopes: Scopes", c.required_scopes as "required_scopes: Scopes",
                    c.grant_types, c.require_pkce, c.require_pushed_authorization_requests,
@@ -42,6 +44,8 @@ macro_rules! select_clients {
                 organization_id: row.organization_id,
                 publisher: row.publisher,
                 metadata_url: row.metadata_url,
+                away_since: row.metadata_away_since,
+                accepted_at: row.accepted_at,
                 is_reviewed: row.is_reviewed,
                 registration: Registration {
                     name: row.name,
@@ -96,11 +100,13 @@ pub(super) fn seconds(seconds: i32) -> TimeDelta {
     TimeDelta::seconds(seconds.into())
 }
 
-/// Whoever vouched for the client vouched for what it was: a change of what people see or may lose ends that.
+/// Whoever vouched for the client vouched for what it was: a change of what people see or may lose ends that. And people
+/// who let one in that registered itself let in what it said then: it has to ask them again.
 pub(super) async fn write(
     db: &mut PgConnection,
     id: ClientId,
     registration: &Registration,
+    now: Timestamp,
 ) -> sqlx::Result<()> {
     let seconds = |lifetime: TimeDelta| i32::try_from(lifetime.num_seconds()).unwrap_or(i32::MAX);
     let lifetimes = registration.lifetimes;
@@ -117,7 +123,12 @@ pub(super) async fn write(
                backchannel_logout_session_required = $27, access_token_seconds = $28,
                refresh_token_idle_seconds = $29, refresh_token_max_seconds = $30, retry_window_seconds = $31,
                is_reviewed = is_reviewed and name = $2 and homepage_url is not distinct from $3
-                             and logo_url is not distinct from $4 and redirect_uris = $11 and scopes = $12
+                             and logo_url is not distinct from $4 and redirect_uris = $11 and scopes = $12,
+               consents_count_from = case when organization_id is null
+                                           and (   name <> $2 or redirect_uris <> $11
+                                                or token_endpoint_auth_method <> $8
+                                                or jwks is distinct from $9 or jwks_uri is distinct from $10)
+                                          then $32 else consents_count_from end
          where id = $1
         "#,
         id as ClientId,
@@ -151,6 +162,7 @@ pub(super) async fn write(
         seconds(lifetimes.refresh_token_idle),
         seconds(lifetimes.refresh_token_max),
         seconds(lifetimes.retry_window),
+        now,
     )
     .execute(db)
     .await?;

@@ -2,10 +2,13 @@
 //! application proves that it is the one.
 
 pub mod client;
+pub mod described;
 pub mod identifier;
+pub mod metadata;
 pub mod redirect_uri;
 pub mod registration;
 pub mod secret;
+pub mod self_registered;
 pub mod usage;
 
 mod columns;

@@ -23,9 +23,35 @@ pub enum Refusal {
     Wildcard,
     #[error("has a host but must use https, unless the host is loopback")]
     NotHttps,
-    #[error("has a scheme of its own, which must be a reversed domain name such as com.example.app")]
+    #[error("has a scheme that is not an app's own")]
     Scheme,
 }
+
+/// Schemes that are no app's own: what browsers run or show themselves, and what systems do something else with.
+const NO_APPS: [&str; 22] = [
+    "about",
+    "blob",
+    "chrome",
+    "cid",
+    "content",
+    "data",
+    "facetime",
+    "file",
+    "filesystem",
+    "ftp",
+    "intent",
+    "jar",
+    "javascript",
+    "mailto",
+    "res",
+    "resource",
+    "sms",
+    "tel",
+    "vbscript",
+    "view-source",
+    "ws",
+    "wss",
+];
 
 /// Checks a URI that somebody wants to register.
 pub fn check(text: &str) -> Result<(), Refusal> {
@@ -57,10 +83,9 @@ pub fn check(text: &str) -> Result<(), Refusal> {
         "https" if url.has_host() => Ok(()),
         "http" if is_loopback(&url) => Ok(()),
         "http" => Err(Refusal::NotHttps),
-        // RFC 8252 §7.1: a period, so that the owner of a domain owns the scheme. It also keeps
-        // `javascript:` and its kin out.
-        scheme if scheme.contains('.') => Ok(()),
-        _ => Err(Refusal::Scheme),
+        scheme if NO_APPS.contains(&scheme) => Err(Refusal::Scheme),
+        // RFC 8252 §7.1 would like a period, so that the owner of a domain owns the scheme. Apps in use have none.
+        _ => Ok(()),
     }
 }
 
@@ -100,6 +125,12 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// Whether only one app or site can be sent people there: neither whatever listens on the person's own machine nor
+/// whatever claimed a scheme there (RFC 8252 §8.6).
+pub fn is_on_the_web(uri: &str) -> bool {
+    Url::parse(uri).is_ok_and(|url| url.scheme() == "https" && !is_loopback(&url))
+}
+
 /// Where a person will be sent, as they would say it: `app.example.com`, or an app's own scheme.
 pub fn host_for_people(uri: &str) -> String {
     match Url::parse(uri) {
@@ -134,6 +165,7 @@ mod tests {
             "http://localhost:8000",
             "http://[::1]/",
             "com.example.app:/callback",
+            "cursor://anysphere.cursor-mcp/oauth/callback",
         ] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
@@ -149,7 +181,8 @@ mod tests {
             ("http://app.example.com/cb", Refusal::NotHttps),
             ("javascript:alert(1)", Refusal::Scheme),
             ("data:text/html,hi", Refusal::Scheme),
-            ("myapp:/callback", Refusal::Scheme),
+            ("view-source:https://app.example/", Refusal::Scheme),
+            ("intent://x#Intent;end", Refusal::Fragment),
         ] {
             assert_eq!(check(bad), Err(why), "{bad}");
         }

@@ -131,7 +131,7 @@ pub struct Invalid {
     pub message: String,
 }
 
-fn invalid(field: &'static str, message: impl Into<String>) -> Invalid {
+pub(super) fn invalid(field: &'static str, message: impl Into<String>) -> Invalid {
     Invalid { field, message: message.into() }
 }
 
@@ -385,7 +385,7 @@ fn is_reachable_url(text: &str) -> bool {
 }
 
 /// A link that is safe to put on a page.
-fn is_web_url(text: &str) -> bool {
+pub(super) fn is_web_url(text: &str) -> bool {
     text.len() <= MAX_URL_LENGTH
         && text.bytes().all(|b| b.is_ascii_graphic())
         && Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.has_host())

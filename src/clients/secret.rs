@@ -34,6 +34,10 @@ pub struct ClientSecret {
 /// A client and whose it is.
 pub type OwnedClient = (Option<OrganizationId>, ClientId);
 
+pub(super) fn generate() -> Secret {
+    Secret::generate(PREFIX, LENGTH)
+}
+
 /// `None` if the client has as many as it may. The returned secret exists nowhere else.
 pub async fn create(
     tx: &mut PgTransaction<'_>,
@@ -42,7 +46,7 @@ pub async fn create(
     expires_at: Option<Timestamp>,
     act: &Act,
 ) -> sqlx::Result<Option<(ClientSecretId, Secret)>> {
-    let secret = Secret::generate(PREFIX, LENGTH);
+    let secret = generate();
     let id = insert(tx, client, (label, expires_at), &secret, act).await?;
     Ok(id.map(|id| (id, secret)))
 }
@@ -55,7 +59,27 @@ pub async fn insert(
     secret: &Secret,
     act: &Act,
 ) -> sqlx::Result<Option<ClientSecretId>> {
-    let id = ClientSecretId::new(act.at);
+    let Some(id) = store(tx, client, (label, expires_at), secret, act.at).await? else { return Ok(None) };
+    let change = Change {
+        organization,
+        action: "client.secret_created",
+        target: ("client", client.to_string()),
+        before: None,
+        after: Some(json!({ "secret": id, "label": label, "expires_at": expires_at })),
+    };
+    log::record(tx, act, &change).await?;
+    Ok(Some(id))
+}
+
+/// Tells nobody of it.
+pub(super) async fn store(
+    db: &mut PgConnection,
+    client: ClientId,
+    (label, expires_at): (&str, Option<Timestamp>),
+    secret: &Secret,
+    now: Timestamp,
+) -> sqlx::Result<Option<ClientSecretId>> {
+    let id = ClientSecretId::new(now);
     let done = sqlx::query!(
         r#"
         insert into client_secrets (id, client_id, hash, label, created_at, expires_at)
@@ -66,24 +90,13 @@ pub async fn insert(
         client as ClientId,
         &secret.hash() as &SecretHash,
         label,
-        act.at,
+        now,
         expires_at,
         MAX_COUNT,
     )
-    .execute(&mut **tx)
+    .execute(db)
     .await?;
-    if done.rows_affected() == 0 {
-        return Ok(None);
-    }
-    let change = Change {
-        organization,
-        action: "client.secret_created",
-        target: ("client", client.to_string()),
-        before: None,
-        after: Some(json!({ "secret": id, "label": label, "expires_at": expires_at })),
-    };
-    log::record(tx, act, &change).await?;
-    Ok(Some(id))
+    Ok((done.rows_affected() > 0).then_some(id))
 }
 
 /// The newest first.

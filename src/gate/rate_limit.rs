@@ -52,6 +52,15 @@ pub async fn count_address(
     response
 }
 
+/// Counts an app that registers itself, or is met first. The seconds to wait, if there were too many.
+pub async fn count_registration(app: &App, address: ClientAddress, now: Timestamp) -> Result<(), i64> {
+    let per_hour = app.config.client_registrations_per_hour;
+    // A quarter of an hour's at once: an office after an update.
+    let limits = Limits { per_minute: per_hour.div_ceil(4), per_hour };
+    let decision = count(app, Subject::registration(address.ip), limits, now).await;
+    if decision.is_allowed { Ok(()) } else { Err(decision.retry_after(now)) }
+}
+
 /// Contract §5: `X-RateLimit-*` of the window that will stop the caller first, `RateLimit-Policy` and
 /// `RateLimit` (draft-ietf-httpapi-ratelimit-headers) for both.
 pub fn write_headers(decision: &Decision, now: Timestamp, headers: &mut HeaderMap) {

@@ -13,7 +13,6 @@ pub struct ConnectedApp {
     pub client_name: String,
     /// `client_id` of one that a document describes.
     pub client_metadata_url: Option<String>,
-    pub client_logo_url: Option<String>,
     /// `None` for one that registered itself.
     pub publisher: Option<String>,
     pub is_reviewed: bool,
@@ -32,8 +31,7 @@ pub async fn list(db: &mut PgConnection, user: UserId, now: Timestamp) -> sqlx::
         ConnectedApp,
         r#"
         select c.id as "client_id: ClientId", c.name as client_name,
-               c.metadata_url as client_metadata_url, c.logo_url as client_logo_url,
-               p.name as "publisher?", c.is_reviewed, o.name as organization_name,
+               c.metadata_url as client_metadata_url, p.name as "publisher?", c.is_reviewed, o.name as organization_name,
                coalesce(array_agg(distinct scope) filter (where scope is not null), '{}') as "scopes!",
                coalesce(array_agg(distinct resource) filter (where resource is not null), '{}') as "resources!",
                min(g.created_at) as "first_granted_at!", max(g.last_used_at) as last_used_at

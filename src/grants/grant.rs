@@ -14,6 +14,7 @@ use crate::base::ids::ClientId;
 use crate::base::ids::GrantId;
 use crate::base::ids::OrganizationId;
 use crate::base::ids::UserId;
+use crate::clients::client;
 use crate::scopes::Scopes;
 
 /// What a person has just agreed to.
@@ -96,6 +97,7 @@ pub async fn create(tx: &mut PgTransaction<'_>, new: &NewGrant<'_>, act: &Act) -
         user_id: new.user,
         scopes: new.scopes.clone(),
     };
+    client::accept(tx, new.client, act).await?;
     record(tx, act, "grant.created", &facts).await?;
     Ok(id)
 }
@@ -149,7 +151,8 @@ impl EarlierConsent {
     }
 }
 
-/// The consents of a person to a client in an organization that still count, the newest first.
+/// The consents of a person to a client in an organization that still count, the newest first. Of a client that
+/// registered itself only those to what it says now.
 pub async fn earlier_consents(
     db: &mut PgConnection,
     (user, client, organization): (UserId, ClientId, OrganizationId),
@@ -158,14 +161,16 @@ pub async fn earlier_consents(
     sqlx::query_as!(
         EarlierConsent,
         r#"
-        select scopes as "scopes: Scopes", resources, created_at
-          from grants
-         where user_id = $1
-           and client_id = $2
-           and organization_id = $3
-           and revoked_at is null
-           and expires_at > $4
-         order by id desc
+        select g.scopes as "scopes: Scopes", g.resources, g.created_at
+          from grants g
+          join clients c on c.id = g.client_id
+         where g.user_id = $1
+           and g.client_id = $2
+           and g.organization_id = $3
+           and g.revoked_at is null
+           and g.expires_at > $4
+           and (c.consents_count_from is null or g.created_at >= c.consents_count_from)
+         order by g.id desc
          limit 20
         "#,
         user as UserId,
@@ -185,7 +190,6 @@ pub struct GrantSummary {
     pub client_name: String,
     /// `client_id` of one that a document describes.
     pub client_metadata_url: Option<String>,
-    pub client_logo_url: Option<String>,
     /// `None` for one that registered itself.
     pub publisher: Option<String>,
     pub is_reviewed: bool,
@@ -230,7 +234,7 @@ pub async fn list(
         GrantSummary,
         r#"
         select g.id as "id: GrantId", g.client_id as "client_id: ClientId", c.name as client_name,
-               c.metadata_url as client_metadata_url, c.logo_url as client_logo_url, p.name as "publisher?", c.is_reviewed,
+               c.metadata_url as client_metadata_url, p.name as "publisher?", c.is_reviewed,
                g.organization_id as "organization_id: OrganizationId", o.name as organization_name,
                g.user_id as "user_id: UserId", u.email as user_email, g.scopes as "scopes: Scopes",
                g.resources, g.created_at, g.last_used_at

@@ -15,4 +15,5 @@ pub mod grant;
 pub mod membership;
 pub mod pending_request;
 pub mod subject;
+pub mod unused_client;
 pub mod usage;

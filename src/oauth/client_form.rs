@@ -3,6 +3,7 @@
 use axum::extract::FromRequest;
 use axum::extract::FromRequestParts;
 use axum::extract::Request;
+use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use axum::response::Response;
 
@@ -10,9 +11,12 @@ use crate::app::App;
 use crate::audit::act::Act;
 use crate::audit::act::Actor;
 use crate::clients::client::Client;
+use crate::clients::described;
+use crate::gate::client_address::ClientAddress;
 use crate::gate::provenance::Provenance;
 use crate::oauth::client_auth;
 use crate::oauth::error::Answer;
+use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
 
 /// A handler that asks for this runs only for an authenticated client.
@@ -21,6 +25,21 @@ pub struct ClientForm {
     pub params: Params,
     /// What the client does, as the audit log will tell it.
     pub act: Act,
+}
+
+/// With its row: whatever the request leads to may refer to it.
+async fn authenticated(
+    app: &App,
+    path: &str,
+    headers: &HeaderMap,
+    params: &Params,
+    address: ClientAddress,
+) -> Result<Client, OAuthError> {
+    let client = client_auth::authenticate(app, path, headers, params, address).await?;
+    let mut tx = app.db.begin().await?;
+    described::keep(&mut tx, &client, app.clock.now()).await?;
+    tx.commit().await?;
+    Ok(client)
 }
 
 impl FromRequest<App> for ClientForm {
@@ -34,7 +53,7 @@ impl FromRequest<App> for ClientForm {
         let request = Request::from_parts(parts, body);
         let params =
             Params::read(request, app).await.map_err(|error| Answer(error, links).into_response())?;
-        let client = client_auth::authenticate(app, &path, &headers, &params)
+        let client = authenticated(app, &path, &headers, &params, provenance.address)
             .await
             .map_err(|error| Answer(error, links).into_response())?;
         let act = provenance.act(Actor::client(client.id, &client.registration.name));

@@ -21,6 +21,8 @@ use crate::protocol::Refusal;
 pub struct OAuthError {
     pub code: ErrorCode,
     pub description: Cow<'static, str>,
+    /// In seconds: when the same request may succeed.
+    retry_after: Option<i64>,
     detail: Option<Detail>,
 }
 
@@ -52,6 +54,15 @@ pub enum ErrorCode {
     LoginRequired,
     /// OpenID Connect Core §3.1.2.6.
     ConsentRequired,
+    /// RFC 6750 §3.1.
+    InvalidToken,
+    /// RFC 7591 §3.2.2.
+    InvalidRedirectUri,
+    /// RFC 7591 §3.2.2.
+    InvalidClientMetadata,
+    /// RFC 7591 §3.2.2.
+    UnapprovedSoftwareStatement,
+    RateLimitExceeded,
     ServerError,
     TemporarilyUnavailable,
 }
@@ -77,6 +88,11 @@ impl ErrorCode {
             Self::AccessDenied => ("access_denied", StatusCode::BAD_REQUEST),
             Self::LoginRequired => ("login_required", StatusCode::BAD_REQUEST),
             Self::ConsentRequired => ("consent_required", StatusCode::BAD_REQUEST),
+            Self::InvalidToken => ("invalid_token", StatusCode::UNAUTHORIZED),
+            Self::InvalidRedirectUri => ("invalid_redirect_uri", StatusCode::BAD_REQUEST),
+            Self::InvalidClientMetadata => ("invalid_client_metadata", StatusCode::BAD_REQUEST),
+            Self::UnapprovedSoftwareStatement => ("unapproved_software_statement", StatusCode::BAD_REQUEST),
+            Self::RateLimitExceeded => ("rate_limit_exceeded", StatusCode::TOO_MANY_REQUESTS),
             Self::ServerError => ("server_error", StatusCode::INTERNAL_SERVER_ERROR),
             Self::TemporarilyUnavailable => ("temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE),
         }
@@ -91,11 +107,31 @@ impl ErrorCode {
     }
 
     pub fn because(self, description: impl Into<Cow<'static, str>>) -> OAuthError {
-        OAuthError { code: self, description: description.into(), detail: None }
+        OAuthError { code: self, description: in_bounds(description.into()), retry_after: None, detail: None }
     }
 }
 
+/// RFC 6749 §5.2 allows no quotes, backslashes and characters beyond ASCII.
+fn in_bounds(description: Cow<'static, str>) -> Cow<'static, str> {
+    let is_allowed = |c: char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
+    if description.chars().all(is_allowed) {
+        return description;
+    }
+    let allowed = |c: char| match c {
+        '"' => '\'',
+        c if is_allowed(c) => c,
+        _ => '?',
+    };
+    description.chars().map(allowed).collect::<String>().into()
+}
+
 impl OAuthError {
+    /// In seconds.
+    #[must_use]
+    pub fn retry_after(self, seconds: i64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
     /// Takes out what only the log may know.
     pub fn take_detail(&mut self) -> Option<Detail> {
         self.detail.take()
@@ -156,14 +192,19 @@ impl IntoResponse for Answer<'_> {
         let mut response = (status, [(header::CACHE_CONTROL, "no-store")], body).into_response();
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
-            // RFC 6749 §5.2: matching the scheme that the client used; Basic is the one that all may use.
-            let challenge = format!("Basic realm=\"{}\", charset=\"UTF-8\"", links.issuer());
+            let challenge = if error.code == ErrorCode::InvalidToken {
+                format!("Bearer realm=\"{}\", error=\"{name}\"", links.issuer())
+            } else {
+                // RFC 6749 §5.2: matching the scheme that the client used; Basic is the one that all may use.
+                format!("Basic realm=\"{}\", charset=\"UTF-8\"", links.issuer())
+            };
             if let Ok(challenge) = HeaderValue::try_from(challenge) {
                 headers.insert(header::WWW_AUTHENTICATE, challenge);
             }
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_OUTAGE));
+        let outage = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_OUTAGE);
+        if let Some(seconds) = error.retry_after.or(outage) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(detail) = error.detail {
             response.extensions_mut().insert(detail);

@@ -100,7 +100,7 @@ pub async fn post(State(app): State<App>, address: ClientAddress, request: Reque
             Err(error) => return error.into_response(),
         }
     } else {
-        match asking_client(&app, &path, &headers, &params).await {
+        match asking_client(&app, &path, &headers, &params, address).await {
             Ok(asker) => asker,
             Err(error) => return Answer(error, &app.config.links).into_response(),
         }
@@ -116,8 +116,9 @@ async fn asking_client(
     path: &str,
     headers: &axum::http::HeaderMap,
     params: &Params,
+    address: ClientAddress,
 ) -> Result<Asker, OAuthError> {
-    let client = client_auth::authenticate(app, path, headers, params).await?;
+    let client = client_auth::authenticate(app, path, headers, params, address).await?;
     if !client.registration.is_confidential() {
         // RFC 7662 §4: or anybody could try tokens out.
         return Err(ErrorCode::InvalidClient.because("only a confidential client may introspect"));

@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::app::App;
+use crate::app::client_registration::ClientRegistration;
 use crate::clients::registration::GRANT_TYPES;
 use crate::oauth::client_auth::METHODS;
 use crate::signing::foreign::algorithm;
@@ -39,7 +40,7 @@ fn server_document(app: &App) -> Value {
     let links = &app.config.links;
     // What authenticates for introspection is never a public client.
     let confidential_methods: Vec<_> = METHODS.into_iter().filter(|method| *method != "none").collect();
-    json!({
+    let mut document = json!({
         "issuer": links.issuer(),
         "authorization_endpoint": links.to("/oauth/authorize"),
         "pushed_authorization_request_endpoint": links.to("/oauth/par"),
@@ -71,5 +72,10 @@ fn server_document(app: &App) -> Value {
         "subject_types_supported": ["public"],
         "ui_locales_supported": ["en"],
         "service_documentation": links.to("/errors"),
-    })
+        "client_id_metadata_document_supported": app.config.client_metadata_hosts.is_some(),
+    });
+    if !matches!(app.config.client_registration, ClientRegistration::Off) {
+        document["registration_endpoint"] = links.to("/oauth/register").into();
+    }
+    document
 }

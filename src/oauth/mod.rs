@@ -7,6 +7,7 @@
 //! | `/oauth/token` | [`token`] | RFC 6749 §3.2 |
 //! | `/oauth/revoke` | [`revoke`] | RFC 7009 |
 //! | `/oauth/introspect` | [`introspect`] | RFC 7662 |
+//! | `/oauth/register` | [`register`] | RFC 7591, RFC 7592 |
 //! | `/oauth/jwks` | [`jwks`] | RFC 7517 §5 |
 //! | `/.well-known/oauth-authorization-server` | [`metadata`] | RFC 8414 |
 //! | `/.well-known/oauth-protected-resource` | [`metadata`] | RFC 9728 |
@@ -16,12 +17,14 @@ pub mod introspect;
 pub mod jwks;
 pub mod metadata;
 pub mod par;
+pub mod register;
 pub mod revoke;
 pub mod token;
 
 mod client_auth;
 mod client_form;
 mod error;
+mod known_client;
 mod params;
 mod resource;
 

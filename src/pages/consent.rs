@@ -30,8 +30,11 @@ pub struct Consent {
     /// Where the form is posted to.
     action: String,
     app: AppFace,
-    /// The app's website, by its host.
-    homepage: Option<Link>,
+    /// Who asks: the app by its name or, if nobody knows whose that is, by where it is.
+    asker: String,
+    unverified: Option<Unverified>,
+    /// What the app says of itself elsewhere.
+    links: Vec<Link>,
     issuer_host: String,
     email: String,
     switch_account_url: String,
@@ -42,6 +45,12 @@ pub struct Consent {
     destination: String,
     duration: String,
     earlier: Option<Earlier>,
+}
+
+/// Of an app that registered itself, and for which nobody vouches.
+struct Unverified {
+    /// Other programs on the person's machine could get the answer, too.
+    is_local: bool,
 }
 
 struct ScopeGroup {
@@ -85,14 +94,15 @@ pub fn page(app: &App, csrf: &Csrf, asked: Asked<'_>) -> Page<Consent> {
         app: AppFace {
             name: registration.name.clone(),
             initials: words::initials(&registration.name),
-            logo: registration.logo_url.clone(),
-            publisher: publisher(asked.client),
+            publisher: asked.client.publisher.clone().unwrap_or_else(|| home(&asked)),
             is_reviewed: asked.client.is_reviewed,
         },
-        homepage: registration
-            .homepage_url
-            .as_deref()
-            .map(|url| Link::new(url, redirect_uri::host_for_people(url))),
+        asker: asker(&asked),
+        unverified: !asked
+            .client
+            .is_vouched_for()
+            .then(|| Unverified { is_local: !redirect_uri::is_on_the_web(asked.redirect_uri) }),
+        links: links(&asked),
         issuer_host: app.config.links.host().to_owned(),
         email: asked.signed_in.user.email.clone(),
         switch_account_url: session::sign_in_url(&asked.action),
@@ -110,13 +120,40 @@ pub fn page(app: &App, csrf: &Csrf, asked: Asked<'_>) -> Page<Consent> {
     Page::with_form(consent, csrf, app).form_target(redirect_uri::csp_source(asked.redirect_uri))
 }
 
-/// Whoever registered itself is known by the host that it is at, or sends people to.
-fn publisher(client: &Client) -> String {
-    let host = || {
-        let url = client.metadata_url.as_ref().or_else(|| client.registration.redirect_uris.first());
-        url.map(|url| redirect_uri::host_for_people(url)).unwrap_or_default()
+/// Whoever registered itself is known by the host that describes it, or that it sends people to.
+fn home(asked: &Asked<'_>) -> String {
+    redirect_uri::host_for_people(asked.client.metadata_url.as_deref().unwrap_or(asked.redirect_uri))
+}
+
+fn asker(asked: &Asked<'_>) -> String {
+    if asked.client.is_vouched_for() {
+        return asked.client.registration.name.clone();
+    }
+    let is_at_host = asked.client.metadata_url.is_some() || redirect_uri::is_on_the_web(asked.redirect_uri);
+    match Url::parse(asked.redirect_uri) {
+        _ if is_at_host => format!("An app at {}", home(asked)),
+        Ok(url) if url.has_host() && url.scheme().starts_with("http") => {
+            "A program on this computer".to_owned()
+        }
+        _ => "An app on this device".to_owned(),
+    }
+}
+
+/// Of an app that registered itself only pages that are where the app itself is (RFC 7591 §5): at the host that describes
+/// it, or that the person will be sent to.
+fn links(asked: &Asked<'_>) -> Vec<Link> {
+    let registration = &asked.client.registration;
+    let host = |url: &str| Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let is_own = |url: &str| {
+        let mut own = asked.client.metadata_url.iter().map(String::as_str).chain([asked.redirect_uri]);
+        !asked.client.registered_itself()
+            || own.any(|own| redirect_uri::is_on_the_web(own) && host(own) == host(url))
     };
-    client.publisher.clone().unwrap_or_else(host)
+    let homepage = registration.homepage_url.iter();
+    let homepage = homepage.map(|url| Link::new(url, redirect_uri::host_for_people(url)));
+    let policy = registration.policy_uri.iter().map(|url| Link::new(url, "Privacy"));
+    let terms = registration.tos_uri.iter().map(|url| Link::new(url, "Terms"));
+    homepage.chain(policy).chain(terms).filter(|link| is_own(&link.url)).collect()
 }
 
 /// With the person's role, where there are several to choose from.
@@ -173,11 +210,14 @@ fn is_new(asked: &Asked<'_>, name: &str) -> bool {
 fn destination(redirect_uri: &str) -> String {
     let host = redirect_uri::host_for_people(redirect_uri);
     let Ok(url) = Url::parse(redirect_uri) else { return host };
+    if !matches!(url.scheme(), "http" | "https") {
+        return format!("the app on this device that opens {host}");
+    }
     let is_loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => return format!("the app on this device that opens {host}"),
+        None => false,
     };
     if is_loopback { format!("a program on this computer ({host})") } else { host }
 }
@@ -204,6 +244,7 @@ mod tests {
             ("https://app.example.com/callback", "app.example.com"),
             ("http://127.0.0.1:51004/callback", "a program on this computer (127.0.0.1)"),
             ("com.example.app:/callback", "the app on this device that opens com.example.app:"),
+            ("cursor://localhost/callback", "the app on this device that opens cursor:"),
         ] {
             assert_eq!(destination(uri), says);
         }

@@ -101,7 +101,7 @@ fn content_security_policy(target: Option<&FormTarget>, script: Option<&InlineSc
         }
     };
     format!(
-        "default-src 'none';{script} style-src 'self'; img-src 'self' https: data:; form-action 'self'{further}; \
+        "default-src 'none';{script} style-src 'self'; img-src 'self' data:; form-action 'self'{further}; \
          base-uri 'none'; frame-ancestors 'none'"
     )
 }

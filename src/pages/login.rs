@@ -14,9 +14,9 @@ use tower_sessions::Session;
 use url::form_urlencoded;
 
 use crate::app::App;
-use crate::base::ids::ClientId;
 use crate::base::secret::Secret;
 use crate::clients::client;
+use crate::clients::identifier;
 use crate::clients::redirect_uri;
 use crate::gate::client_address::ClientAddress;
 use crate::gate::csrf::Csrf;
@@ -142,7 +142,7 @@ impl Origin {
     /// Nothing, unless `next` is an authorization request of a client that exists.
     pub async fn of(app: &App, next: &str) -> Result<Self, PageError> {
         let Some(url) = next.strip_prefix("/oauth/authorize?") else { return Ok(Self::default()) };
-        let id: Option<ClientId> = parameter(url, "client_id").and_then(|id| id.parse().ok());
+        let id = parameter(url, "client_id").and_then(|id| identifier::row_id(&id));
         let Some(id) = id else { return Ok(Self::default()) };
         let mut db = app.db.acquire().await?;
         let Some(found) = client::find(&mut db, id, app.clock.now()).await? else {
@@ -161,7 +161,8 @@ impl Origin {
         Ok(Self {
             form_target: redirect_uri.and_then(|uri| redirect_uri::csp_source(uri)),
             login_hint: parameter(request, "login_hint").filter(is_text).unwrap_or_default(),
-            app: Some(client.registration.name),
+            // What an app calls itself that nobody knows is shown only where that can be said.
+            app: (!client.registered_itself()).then_some(client.registration.name),
         })
     }
 }

@@ -76,9 +76,7 @@ pub struct End {
 #[derive(Debug)]
 pub struct AppFace {
     pub name: String,
-    /// Stand where the logo would, and until it has loaded.
     pub initials: String,
-    pub logo: Option<String>,
     pub publisher: String,
     /// The operator vouches for it.
     pub is_reviewed: bool,

@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::Method;
 use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use axum::middleware::from_fn_with_state;
@@ -20,6 +21,7 @@ use crate::gate::idempotency;
 use crate::gate::rate_limit;
 use crate::gate::request_log;
 use crate::oauth;
+use crate::oauth::register::management;
 use crate::pages;
 use crate::pages::admin;
 use crate::pages::error::PageError;
@@ -116,6 +118,19 @@ fn programs(app: &App) -> Router<App> {
         .route("/oauth/introspect", post(oauth::introspect::post).layer(secure()))
         .method_not_allowed_fallback(oauth::method_not_allowed)
         .merge(open_to_scripts)
+        .merge(registration())
+}
+
+fn registration() -> Router<App> {
+    let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE];
+    Router::new()
+        .route("/oauth/register", post(oauth::register::post))
+        .route(
+            "/oauth/register/{client_id}",
+            get(management::get).put(management::put).delete(management::delete),
+        )
+        .method_not_allowed_fallback(oauth::method_not_allowed)
+        .layer(layers::cors().allow_methods(methods))
 }
 
 fn credential_api(app: &App) -> Router<App> {
@@ -323,6 +338,7 @@ fn admin() -> Router<App> {
         )
         .route("/admin/apps", get(admin::apps::get))
         .route("/admin/apps/{id}", post(admin::apps::change))
+        .route("/admin/apps/{id}/delete", get(admin::apps::get_delete).post(admin::apps::delete))
         .route("/admin/keys", get(admin::keys::get))
         .route("/admin/keys/rotate", post(admin::keys::rotate))
         .route("/admin/keys/{id}/revoke", get(admin::keys::get_revoke).post(admin::keys::revoke))

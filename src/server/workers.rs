@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::grants::access_token;
 use crate::grants::grant;
 use crate::grants::pending_request;
+use crate::grants::unused_client;
 use crate::organizations::access_log;
 use crate::organizations::idempotent_request;
 use crate::organizations::invitation;
@@ -83,6 +84,7 @@ pub async fn clean_up(app: &App) -> anyhow::Result<()> {
     used_id::delete_expired(&mut db, now).await?;
     grant::delete_dead(&mut db, now).await?;
     pending_request::delete_expired(&mut db, now).await?;
+    unused_client::delete_all(&mut db, now).await?;
     delivery::delete_old(&mut db, now).await?;
     access_log::drop_before(&mut db, (now - app.config.access_log_retention).date_naive()).await?;
     // Ahead of its time, so that no batch has to wait for it at midnight.

@@ -146,7 +146,7 @@ pub async fn delete(
     Path(id): Path<ClientId>,
 ) -> Result<StatusCode, ApiError> {
     let mut tx = app.db.begin().await?;
-    let was_there = client::delete(&mut tx, caller.organization_id(), id, &caller.act).await?;
+    let was_there = client::delete(&mut tx, Some(caller.organization_id()), id, &caller.act).await?;
     tx.commit().await?;
     if was_there { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::not_found()) }
 }

@@ -26,6 +26,9 @@ use crate::app::App;
 use crate::audit::act::Act;
 use crate::audit::act::Actor;
 use crate::base::clock::Timestamp;
+use crate::clients::described;
+use crate::clients::redirect_uri;
+use crate::gate::client_address::ClientAddress;
 use crate::gate::csrf;
 use crate::gate::csrf::Csrf;
 use crate::gate::provenance::Provenance;
@@ -104,12 +107,22 @@ async fn prepare(app: &App, parts: &mut Parts, query: &str) -> Result<Asked, Sto
         return Err(ErrorCode::TooLarge.because("the request is too large").into());
     }
     let now = app.clock.now();
-    let client = request::find_client(app, &params, now).await?;
+    let Ok(address) = ClientAddress::from_request_parts(parts, app).await;
+    let client = request::find_client(app, &params, address, now).await?;
     let source = Source::of_url(app, &client, &params, now).await?;
-    let request = AuthorizeRequest::read(app, client, source)?;
+    let may_send_strangers_on = client.is_vouched_for() || Prompt::is_silent(&source.params);
+    let request = AuthorizeRequest::read(app, client, source);
     let signed_in = <SignedIn as OptionalFromRequestParts<App>>::from_request_parts(parts, app)
         .await
         .map_err(|failure| Stop::Elsewhere(Box::new(failure.into_response())))?;
+    let request = match request {
+        // Anybody can register a site here, and a link to this server must not lead a stranger straight on to it
+        // (RFC 9700 §4.11.2).
+        Err(Stop::Answer { .. }) if signed_in.is_none() && !may_send_strangers_on => {
+            return Err(to_sign_in(&params.to_query(&[])));
+        }
+        request => request?,
+    };
     let is_fresh = |signed_in: &SignedIn| request.is_content_with_sign_in(signed_in.sign_in.at, now);
     match signed_in.filter(is_fresh) {
         Some(signed_in) if signed_in.organizations.is_empty() => Err(homeless(&request, &params)),
@@ -121,11 +134,14 @@ async fn prepare(app: &App, parts: &mut Parts, query: &str) -> Result<Asked, Sto
         None if request.prompts.contains(&Prompt::None) => {
             Err(request.answer(ErrorCode::LoginRequired.because("the person is not signed in")))
         }
-        None => {
-            let next = format!("/oauth/authorize?{}", request.query_after_sign_in(&params));
-            Err(Stop::Elsewhere(Box::new(Redirect::to(&sign_in_url(&next)).into_response())))
-        }
+        None => Err(to_sign_in(&request.query_after_sign_in(&params))),
     }
+}
+
+/// The request goes on from there with `query`.
+fn to_sign_in(query: &str) -> Stop {
+    let next = format!("/oauth/authorize?{query}");
+    Stop::Elsewhere(Box::new(Redirect::to(&sign_in_url(&next)).into_response()))
 }
 
 /// Somebody who belongs to no organization has nothing to give an app access to, until they make or join one.
@@ -145,7 +161,7 @@ async fn ask(app: &App, parts: &mut Parts, query: &str) -> Result<Response, Stop
     let consents = consents(&mut db, request, signed_in, now).await?;
     let roles = roles(&mut db, signed_in).await?;
     let offered = offered(request, &roles)?;
-    let must_ask = request.prompts.contains(&Prompt::Consent);
+    let must_ask = request.prompts.contains(&Prompt::Consent) || !is_remembered(request);
     let covering = consents.iter().find(|(_, earlier)| {
         earlier.iter().any(|consent| consent.covers(&request.scopes, &request.resources))
     });
@@ -197,6 +213,12 @@ async fn decide(app: &App, parts: &mut Parts, query: &str, form: &Params) -> Res
         return Err(ErrorCode::InvalidRequest.because("organization is not one of yours").into());
     };
     grant_to(app, &mut db, &asked, organization, &scopes).await
+}
+
+/// Whether a consent that was given before counts. Of an app that nobody vouches for, not if any other program on the
+/// person's machine could get the answer in its name (RFC 8252 §8.6).
+fn is_remembered(request: &AuthorizeRequest) -> bool {
+    request.client.is_vouched_for() || redirect_uri::is_on_the_web(&request.back.redirect_uri)
 }
 
 /// In each of the person's organizations. Whoever was removed between two queries is seen through when the
@@ -270,6 +292,7 @@ async fn grant_to(
     };
     let mut tx = db.begin().await.map_err(Stop::from_sqlx)?;
     use_up(&mut tx, request).await?;
+    described::keep(&mut tx, &request.client, act.at).await.map_err(Stop::from_sqlx)?;
     let id = grant::create(&mut tx, &new, act).await.map_err(Stop::from_sqlx)?;
     let grant = generation::find_by_id(&mut tx, id).await.map_err(Stop::from_sqlx)?;
     tx.commit().await.map_err(Stop::from_sqlx)?;

@@ -4,16 +4,17 @@ use chrono::TimeDelta;
 
 use crate::app::App;
 use crate::base::clock::Timestamp;
-use crate::clients::client;
 use crate::clients::client::Client;
-use crate::clients::identifier;
 use crate::clients::registration::AUTHORIZATION_CODE;
+use crate::gate::client_address::ClientAddress;
 use crate::oauth::authorize::response::ResponseMode;
 use crate::oauth::authorize::response::ReturnAddress;
 use crate::oauth::authorize::source::Source;
 use crate::oauth::authorize::stop::Stop;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
+use crate::oauth::known_client;
+use crate::oauth::known_client::Missing;
 use crate::oauth::params::Params;
 use crate::oauth::resource;
 use crate::protocol::authorize;
@@ -41,6 +42,13 @@ pub(in crate::oauth) enum Prompt {
     None,
     Login,
     Consent,
+}
+
+impl Prompt {
+    /// Whether a request, be it right or wrong, asks that no page be shown.
+    pub(super) fn is_silent(params: &Params) -> bool {
+        params.all("prompt").any(|text| text.split(' ').any(|name| name == "none"))
+    }
 }
 
 impl AuthorizeRequest {
@@ -91,12 +99,26 @@ impl AuthorizeRequest {
     }
 }
 
-pub(super) async fn find_client(app: &App, params: &Params, now: Timestamp) -> Result<Client, Stop> {
+pub(super) async fn find_client(
+    app: &App,
+    params: &Params,
+    address: ClientAddress,
+    now: Timestamp,
+) -> Result<Client, Stop> {
     let id = params.required("client_id").map_err(Stop::from)?;
-    let id = identifier::row_id(id).ok_or(Stop::UnknownClient)?;
-    let mut db = app.db.acquire().await.map_err(|error| Stop::Failed(error.into()))?;
-    let found = client::find(&mut db, id, now).await.map_err(|error| Stop::Failed(error.into()))?;
-    found.map(|found| found.client).filter(Client::works).ok_or(Stop::UnknownClient)
+    let found = known_client::find(app, id, address, now).await?;
+    Ok(found.client)
+}
+
+impl From<Missing> for Stop {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::Unknown => Self::UnknownClient,
+            Missing::Document { url, why } => Self::ClientDocument { url, why },
+            Missing::TooMany(seconds) => Self::TooMany(seconds),
+            Missing::Failed(error) => Self::Failed(error),
+        }
+    }
 }
 
 /// The URI, and whether the request named it.

@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use chrono::TimeDelta;
 
 use crate::app::App;
 use crate::clients::client::Client;
@@ -25,6 +26,13 @@ pub(in crate::oauth) enum Stop {
     // To be shown, never redirected: where the answer would go is not proven (RFC 6749 §4.1.2.1).
     Malformed(Box<OAuthError>),
     UnknownClient,
+    /// The document of the client cannot be used.
+    ClientDocument {
+        url: String,
+        why: String,
+    },
+    /// Too many new clients; how many seconds to wait.
+    TooMany(i64),
     RedirectUriMismatch {
         client: Box<Client>,
         asked: String,
@@ -67,9 +75,20 @@ impl Stop {
                 Page::new(page).status(error.code.status()).into_response()
             }
             Self::UnknownClient => {
-                let description = "client_id is unknown, or the client is disabled".to_owned();
-                let page = shown(parts, "This app is not registered here", description);
+                let description = "client_id is unknown, or the client is disabled. A client that registers itself \
+                                   has to register again.";
+                let sentence = "This app is not registered here, or not any more. If it was connected before, remove \
+                                the connection in the app and add it again";
+                let page = shown(parts, sentence, description.to_owned());
                 Page::new(page).status(StatusCode::BAD_REQUEST).into_response()
+            }
+            Self::ClientDocument { url, why } => {
+                let description = format!("{why}. The URL is {url}");
+                let page = shown(parts, "What this app says of itself cannot be used", description);
+                Page::new(page).status(StatusCode::BAD_REQUEST).into_response()
+            }
+            Self::TooMany(seconds) => {
+                PageError::too_many_attempts(TimeDelta::seconds(seconds)).into_response()
             }
             Self::RedirectUriMismatch { client, asked } => {
                 let registration = client.registration;
@@ -112,7 +131,7 @@ impl From<Stop> for OAuthError {
             Stop::RedirectUriMismatch { .. } => ErrorCode::InvalidRequest.because(MISMATCH),
             Stop::RedirectUriMissing { .. } => ErrorCode::InvalidRequest.because(MISSING),
             Stop::Failed(error) => error.into(),
-            Stop::UnknownClient | Stop::Elsewhere(_) => {
+            Stop::UnknownClient | Stop::ClientDocument { .. } | Stop::TooMany(_) | Stop::Elsewhere(_) => {
                 ErrorCode::ServerError.because("something went wrong on the server's side")
             }
         }

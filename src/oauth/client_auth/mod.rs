@@ -10,12 +10,13 @@ use axum::http::header;
 use crate::app::App;
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
-use crate::clients::client;
 use crate::clients::client::Client;
 use crate::clients::client::ClientWithSecrets;
-use crate::clients::identifier;
+use crate::gate::client_address::ClientAddress;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
+use crate::oauth::known_client;
+use crate::oauth::known_client::Missing;
 use crate::oauth::params::Params;
 
 /// `token_endpoint_auth_methods_supported` (RFC 8414 §2).
@@ -45,16 +46,18 @@ pub(super) async fn authenticate(
     path: &str,
     headers: &HeaderMap,
     params: &Params,
+    address: ClientAddress,
 ) -> Result<Client, OAuthError> {
     if let Some(assertion) = private_key_jwt::presented(params)? {
         if headers.contains_key(header::AUTHORIZATION) || params.optional("client_secret")?.is_some() {
             return Err(two_ways());
         }
-        return private_key_jwt::authenticate(app, path, assertion, params.optional("client_id")?).await;
+        let client_id = params.optional("client_id")?;
+        return private_key_jwt::authenticate(app, path, assertion, client_id, address).await;
     }
     let claimed = claimed(headers, params)?;
     let now = app.clock.now();
-    let found = find(app, &claimed.id, now).await?.ok_or_else(refused)?;
+    let found = find(app, &claimed.id, address, now).await?.ok_or_else(refused)?;
     let is_proved = match &claimed.secret {
         Some(secret) => {
             found.client.registration.token_endpoint_auth_method.has_secret() && found.is_proved_by(secret)
@@ -71,11 +74,17 @@ pub(super) async fn authenticate(
 }
 
 /// `None` also for a client that nobody may use for now.
-async fn find(app: &App, id: &str, now: Timestamp) -> Result<Option<ClientWithSecrets>, OAuthError> {
-    let Some(id) = identifier::row_id(id) else { return Ok(None) };
-    let mut db = app.db.acquire().await?;
-    let found = client::find(&mut db, id, now).await?;
-    Ok(found.filter(|found| found.client.works()))
+async fn find(
+    app: &App,
+    id: &str,
+    address: ClientAddress,
+    now: Timestamp,
+) -> Result<Option<ClientWithSecrets>, OAuthError> {
+    match known_client::find(app, id, address, now).await {
+        Ok(found) => Ok(Some(found)),
+        Err(Missing::Unknown) => Ok(None),
+        Err(missing) => Err(missing.into()),
+    }
 }
 
 fn claimed(headers: &HeaderMap, params: &Params) -> Result<Claimed, OAuthError> {

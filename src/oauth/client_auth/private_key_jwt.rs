@@ -13,6 +13,7 @@ use crate::base::clock::Timestamp;
 use crate::clients::client::Client;
 use crate::clients::identifier;
 use crate::clients::registration::AuthMethod;
+use crate::gate::client_address::ClientAddress;
 use crate::grants::access_token::Audience;
 use crate::oauth::client_auth;
 use crate::oauth::error::ErrorCode;
@@ -63,6 +64,7 @@ pub(super) async fn authenticate(
     path: &str,
     assertion: &str,
     client_id: Option<&str>,
+    address: ClientAddress,
 ) -> Result<Client, OAuthError> {
     let now = app.clock.now();
     let jws = Jws::parse(assertion).map_err(fault)?;
@@ -74,7 +76,7 @@ pub(super) async fn authenticate(
         return Err(ErrorCode::InvalidClient.because("client_id differs from the sub of client_assertion"));
     }
 
-    let found = client_auth::find(app, &claims.sub, now).await?.ok_or_else(refused)?;
+    let found = client_auth::find(app, &claims.sub, address, now).await?.ok_or_else(refused)?;
     let client = found.client;
     if client.registration.token_endpoint_auth_method != AuthMethod::PrivateKeyJwt {
         return Err(refused());

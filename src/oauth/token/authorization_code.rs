@@ -49,6 +49,10 @@ pub(super) async fn exchange(
     if grant.revoked_at.is_some() {
         return Err(ErrorCode::InvalidGrant.because("the grant was revoked"));
     }
+    // It may have been taken out of the registration since: whoever listens there is trusted no more.
+    if grant.redirect_uri.as_ref().is_some_and(|uri| !client.may_redirect_to(uri)) {
+        return Err(ErrorCode::InvalidGrant.because("the client no longer has the redirect_uri of the code"));
+    }
     let resources = resource::narrowed(params, &app.config, &grant.resources)?;
     let moved = match grant.judge(presented, lifetimes, now) {
         Verdict::Current if now >= grant.presentable_until(lifetimes) => {

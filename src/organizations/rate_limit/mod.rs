@@ -31,12 +31,18 @@ pub enum Subject {
     Credential([u8; 16]),
     /// Where a caller without a credential comes from; see [`Subject::address`].
     Network(IpAddr),
+    /// The same, for apps that register themselves; see [`Subject::registration`].
+    Registration(IpAddr),
 }
 
 impl Subject {
     /// All addresses that one subscriber has are one subject.
     pub fn address(ip: IpAddr) -> Self {
         Self::Network(network::subscriber(ip))
+    }
+
+    pub fn registration(ip: IpAddr) -> Self {
+        Self::Registration(network::subscriber(ip))
     }
 }
 
@@ -46,6 +52,7 @@ impl fmt::Display for Subject {
         match self {
             Self::Credential(id) => Uuid::from_bytes(*id).simple().fmt(f),
             Self::Network(ip) => ip.fmt(f),
+            Self::Registration(ip) => write!(f, "registration {ip}"),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `/admin/apps`: every registered app, and whether the operator vouches for it.
+//! `/admin/apps`: every registered app, and whether the operator vouches for it. Those that registered themselves are
+//! there once a person has let them in, and before that for whoever has their identifier.
 
 use std::str::FromStr;
 
@@ -12,6 +13,7 @@ use crate::app::App;
 use crate::base::ids::ClientId;
 use crate::clients::client;
 use crate::clients::client::Client;
+use crate::clients::redirect_uri;
 use crate::pages::admin::APPS;
 use crate::pages::admin::Asked;
 use crate::pages::admin::LIMIT;
@@ -20,8 +22,10 @@ use crate::pages::error::PageError;
 use crate::pages::form::Form;
 use crate::pages::page::Page;
 use crate::pages::paging;
+use crate::pages::parts::Link;
 use crate::pages::parts::Moment;
 use crate::pages::settings::Frame;
+use crate::pages::settings::confirm::Confirm;
 use crate::pages::words;
 
 #[derive(Template)]
@@ -35,8 +39,13 @@ pub struct Apps {
 
 struct Row {
     id: String,
+    /// As apps write it.
+    identifier: String,
     name: String,
-    publisher: String,
+    /// By whom, or how it came.
+    origin: String,
+    registered_itself: bool,
+    is_in_quarantine: bool,
     homepage: Option<String>,
     redirect_uris: Vec<String>,
     scopes: Vec<String>,
@@ -58,8 +67,11 @@ pub async fn get(
     let now = app.clock.now();
     let row = |client: Client| Row {
         id: client.id.to_string(),
+        identifier: client.identifier(),
+        origin: origin(&client),
+        registered_itself: client.registered_itself(),
+        is_in_quarantine: client.is_in_quarantine(),
         name: client.registration.name,
-        publisher: client.publisher.unwrap_or_else(|| "itself".to_owned()),
         homepage: client.registration.homepage_url,
         redirect_uris: client.registration.redirect_uris,
         scopes: client.registration.scopes.iter().map(str::to_owned).collect(),
@@ -74,6 +86,57 @@ pub async fn get(
         older,
     };
     Ok(superadmin.0.page(&app, page))
+}
+
+fn origin(client: &Client) -> String {
+    match (&client.publisher, &client.metadata_url) {
+        (Some(publisher), _) => format!("by {publisher}"),
+        (None, Some(url)) => format!("Describes itself at {}", redirect_uri::host_for_people(url)),
+        (None, None) => "Registered itself".to_owned(),
+    }
+}
+
+/// Only of one that registered itself: others are their organization's to delete.
+async fn find_own(app: &App, id: &str) -> Result<Client, PageError> {
+    let gone = || PageError::not_found().way_on(APPS, "Apps");
+    let id = ClientId::from_str(id).map_err(|_| gone())?;
+    let mut db = app.db.acquire().await?;
+    let found = client::find(&mut db, id, app.clock.now()).await?.map(|found| found.client);
+    found.filter(Client::registered_itself).ok_or_else(gone)
+}
+
+pub async fn get_delete(
+    State(app): State<App>,
+    superadmin: Superadmin,
+    Path(id): Path<String>,
+) -> Result<Page<Confirm>, PageError> {
+    let client = find_own(&app, &id).await?;
+    let page = Confirm {
+        frame: superadmin.frame(APPS).await?,
+        title: format!("Delete {}?", client.registration.name),
+        consequences: vec![
+            "It is refused from its next request on, for everybody who let it in.".to_owned(),
+            "It can register itself again. To keep it away, disable it and leave it here.".to_owned(),
+        ],
+        action: format!("{APPS}/{id}/delete"),
+        button: "Delete app",
+        back: Link::new(APPS, "Apps"),
+    };
+    Ok(superadmin.0.page(&app, page))
+}
+
+pub async fn delete(
+    State(app): State<App>,
+    Superadmin(visitor): Superadmin,
+    Path(id): Path<String>,
+    _posted: Form,
+) -> Result<Redirect, PageError> {
+    let client = find_own(&app, &id).await?;
+    let mut tx = app.db.begin().await?;
+    client::delete(&mut tx, None, client.id, &visitor.act).await?;
+    tx.commit().await?;
+    visitor.notify(format!("{} is deleted.", client.registration.name)).await?;
+    Ok(Redirect::to(APPS))
 }
 
 /// `reviewed` or `disabled`, set to `true` or `false`.

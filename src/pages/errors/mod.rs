@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod authorize;
+pub mod register;
 pub mod session;
 pub mod token;
 
@@ -48,6 +49,12 @@ const FAMILIES: &[Family] = &[
         title: "Token, revocation and introspection",
         shape: "JSON with error, error_description and error_uri. Some of these also come from the authorization endpoint.",
         errors: token::ERRORS,
+    },
+    Family {
+        id: "register",
+        title: "Registration of apps by themselves",
+        shape: "JSON with error, error_description and error_uri.",
+        errors: register::ERRORS,
     },
     Family {
         id: "api",

@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::app::scope_catalog::ScopeCatalog;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ClientId;
+use crate::clients::redirect_uri;
 use crate::grants::connected_app;
 use crate::grants::grant;
 use crate::grants::grant::Whose;
@@ -94,8 +95,10 @@ fn face(row: connected_app::ConnectedApp) -> AppFace {
     AppFace {
         initials: words::initials(&row.client_name),
         name: row.client_name,
-        logo: row.client_logo_url,
-        publisher: row.publisher.unwrap_or_else(|| "an app that registered itself".to_owned()),
+        publisher: row.publisher.unwrap_or_else(|| match &row.client_metadata_url {
+            Some(url) => redirect_uri::host_for_people(url),
+            None => "itself; nobody answers for it".to_owned(),
+        }),
         is_reviewed: row.is_reviewed,
     }
 }

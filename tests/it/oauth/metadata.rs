@@ -64,6 +64,8 @@ async fn the_server_says_what_it_can_do() {
             "subject_types_supported": ["public"],
             "ui_locales_supported": ["en"],
             "service_documentation": format!("{issuer}/errors"),
+            "registration_endpoint": format!("{issuer}/oauth/register"),
+            "client_id_metadata_document_supported": true,
         })
     );
     assert_eq!(answer.header("content-type"), Some("application/json"));

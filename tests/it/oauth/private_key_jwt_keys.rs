@@ -191,7 +191,6 @@ async fn a_stranger_cannot_learn_which_clients_exist_or_how_they_authenticate() 
         named("cli_x"),
         named("x"),
         named("\0"),
-        named("https://app.example/client"),
     ] {
         let answer = prove(&client).await;
 

@@ -1,6 +1,5 @@
 //! `/admin`: the whole server, for superadmins.
 
-use countersign::accounts::user;
 use serde_json::json;
 
 use crate::support::Answer;
@@ -14,11 +13,7 @@ const PAGES: [&str; 6] =
     ["/admin", "/admin/organizations", "/admin/people", "/admin/apps", "/admin/keys", "/admin/audit-log"];
 
 async fn superadmin(server: &TestServer) -> (TestUser, Browser) {
-    let root = server.user("root").await;
-    let mut tx = server.app.db.begin().await.unwrap();
-    let user = user::find(&mut tx, root.id.parse().unwrap()).await.unwrap().unwrap();
-    user::set_superadmin(&mut tx, &user, true, &server.act()).await.unwrap();
-    tx.commit().await.unwrap();
+    let root = server.superadmin().await;
     let browser = server.browser_of(&root).await;
     (root, browser)
 }

@@ -108,6 +108,7 @@ impl TestServer {
             settings.redis_url.clone_from(&config.redis_url);
             settings.redis_timeout_milliseconds = config.redis_timeout.as_millis().try_into().unwrap();
             config.links.issuer().clone_into(&mut settings.issuer);
+            settings.outgoing_to_private = config.outgoing_to_private;
         })
         .await
     }

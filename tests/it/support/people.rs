@@ -29,6 +29,16 @@ impl TestServer {
         TestUser { id: user.id.to_string(), email, organization }
     }
 
+    /// Somebody who may manage the whole server.
+    pub async fn superadmin(&self) -> TestUser {
+        let root = self.user("root").await;
+        let mut tx = self.app.db.begin().await.unwrap();
+        let user = user::find(&mut tx, root.id.parse().unwrap()).await.unwrap().unwrap();
+        user::set_superadmin(&mut tx, &user, true, &self.act()).await.unwrap();
+        tx.commit().await.unwrap();
+        root
+    }
+
     /// Lets a person into one more organization.
     pub async fn join(&self, user: &TestUser, organization: OrganizationId, role: Role) {
         let mut tx = self.app.db.begin().await.unwrap();

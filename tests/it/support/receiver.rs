@@ -83,7 +83,7 @@ impl Receiver {
         self.add_header("cache-control", cache_control);
     }
 
-    fn add_header(&self, name: &'static str, value: &str) {
+    pub fn add_header(&self, name: &'static str, value: &str) {
         self.state.lock().unwrap().headers.insert(name, value.parse().unwrap());
     }
 

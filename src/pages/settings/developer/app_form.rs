@@ -42,7 +42,6 @@ pub struct AppForm {
     pub problem: Option<String>,
     pub name: Field,
     pub homepage_url: Field,
-    pub logo_url: Field,
     pub redirect_uris: Field,
     /// Empty for an app that exists: its type stays.
     pub kinds: Vec<Choice>,
@@ -83,7 +82,6 @@ pub fn show(app: &App, registration: &Registration, is_new: bool) -> AppForm {
     AppForm {
         name: Field::new(registration.name.as_str()),
         homepage_url: Field::new(registration.homepage_url.clone().unwrap_or_default()),
-        logo_url: Field::new(registration.logo_url.clone().unwrap_or_default()),
         redirect_uris: Field::new(registration.redirect_uris.join("\n")),
         kinds: KINDS.iter().filter(|_| is_new).map(|entry| choice(*entry, entry.0 == kind)).collect(),
         grant_types: GRANT_TYPES.map(|entry| choice(entry, has(entry.0))).into(),
@@ -112,7 +110,6 @@ pub fn read(posted: &Form, before: &Registration) -> Result<Registration, PageEr
     Ok(Registration {
         name: posted.one("name")?.trim().to_owned(),
         homepage_url: optional("homepage_url")?,
-        logo_url: optional("logo_url")?,
         redirect_uris: lines.filter(|line| !line.is_empty()).map(str::to_owned).collect(),
         default_scopes: default_scopes(&before.default_scopes, &scopes, &required_scopes),
         scopes,
@@ -139,7 +136,6 @@ pub fn refuse(mut form: AppForm, invalid: &Invalid) -> AppForm {
         "homepage_url" => {
             form.homepage_url.problem = Some("Begins with https:// and names a host.".to_owned());
         }
-        "logo_url" => form.logo_url.problem = Some("Begins with https:// and names a host.".to_owned()),
         "redirect_uris" => form.redirect_uris.problem = problem,
         "grant_types" => form.grant_types_problem = message,
         "scopes" | "default_scopes" | "required_scopes" => form.scopes_problem = problem,

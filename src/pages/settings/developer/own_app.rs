@@ -190,7 +190,7 @@ pub async fn delete(
 ) -> Result<Redirect, PageError> {
     let client = find(&app, &visitor, &id).await?;
     let mut tx = app.db.begin().await?;
-    client::delete(&mut tx, visitor.organization().id, client.id, &visitor.act).await?;
+    client::delete(&mut tx, client.organization_id, client.id, &visitor.act).await?;
     tx.commit().await?;
     visitor.notify(format!("{} was deleted.", client.registration.name)).await?;
     Ok(Redirect::to(DEVELOPER))
