@@ -17,6 +17,7 @@ create table grants (
     amr                text[] not null default '{}',
     sid                uuid,                          -- the browser's session, for logouts
     dpop_jkt           text,                          -- thumbprint of the key that its tokens are bound to (RFC 9449 §6.1)
+    dpop_from          integer,                       -- from which generation on
     parent_id          uuid references grants on delete cascade, -- of which it is a part, for another actor (RFC 8693)
     label              text,                          -- what that actor is for
     generation         integer not null,              -- of the code or refresh token that was issued last

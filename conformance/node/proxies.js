@@ -5,8 +5,11 @@ import assert from 'node:assert/strict';
 
 import { check } from './check.js';
 import { apiKey, bearer, call } from './proxies/caller.js';
+import { Prover } from './proxies/prover.js';
 import { Api, startCaddy, startNginx } from './proxies/world.js';
 import { Database, LOOPBACK, Server, endWorld } from './world.js';
+
+const WELL_KNOWN = '/.well-known/oauth-protected-resource';
 
 const PATHS = ['/v1/contacts', '/v1/conversations', '/api/agents', '/v1/profile'];
 const RATE = ['x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset', 'ratelimit-policy', 'ratelimit'];
@@ -18,7 +21,11 @@ let database, server, api;
 try {
   database = await Database.create();
   // The addresses of callers, which the proxies report, are others of 127.0.0.0/8.
-  server = await Server.create(database, { COUNTERSIGN_TRUSTED_PROXIES: LOOPBACK });
+  server = await Server.create(database, {
+    COUNTERSIGN_TRUSTED_PROXIES: LOOPBACK,
+    COUNTERSIGN_RESOURCES: 'https://api.example.com,https://localhost',
+    COUNTERSIGN_DPOP_NONCES: 'everywhere',
+  });
   api = await Api.create();
   for (const start of [startNginx, startCaddy]) await tryEverything(await start(server, api));
 } finally {
@@ -121,6 +128,55 @@ async function tryEverything(proxy) {
     const stranger = await isRefused(proxy, '/v1/contacts', 401, 'unauthorized');
     assert.match(stranger.headers['www-authenticate'], /^Bearer resource_metadata="/);
     await isRefused(proxy, '/nothing/here', 401, 'unauthorized');
+  });
+
+  await check(`${name}: anybody is told what the API is, and by Countersign`, async () => {
+    const before = api.requests.length;
+    for (const headers of [[], [bearer('junk')], [['X-Forwarded-Host', 'evil.example']]]) {
+      const answer = await call(proxy, WELL_KNOWN, { host: proxy.host, headers });
+      assert.equal(answer.status, 200, answer.text);
+      assert.equal(answer.json.resource, `https://${proxy.host}`);
+      assert.deepEqual(answer.json.authorization_servers, [server.url]);
+      assert.equal(answer.headers['access-control-allow-origin'], '*');
+    }
+    assert.equal((await call(proxy, `${WELL_KNOWN}/nothing`)).status, 404);
+    assert.equal(api.requests.length, before, 'it did not reach the API');
+  });
+
+  await check(`${name}: a token that is bound to a key passes with a proof for the very request`, async () => {
+    const prover = new Prover();
+    const bound = await clientToken(client, 'read', prover);
+    prover.nonce = undefined;
+    const first = await isRefused(proxy, '/v1/contacts', 401, 'unauthorized', { headers: prover.headers(proxy, bound, '/v1/contacts') });
+    assert.match(first.headers['www-authenticate'], /^Bearer resource_metadata=.*DPoP error="use_dpop_nonce"/);
+    prover.nonce = first.headers['dpop-nonce'];
+    assert.ok(prover.nonce);
+
+    const headers = prover.headers(proxy, bound, '/v1/contacts');
+    const { seen, answer } = await passes(proxy, '/v1/contacts?q=1', { headers });
+    assert.equal(seen.headers['x-auth-credential'], `client:${client.client_id}`);
+    assert.equal(seen.headers.dpop, undefined);
+    assert.equal(seen.headers['dpop-nonce'], undefined);
+    assert.equal(seen.headers.authorization, undefined);
+    assert.ok(answer.headers['dpop-nonce'], 'the caller is told the nonce for the next proof');
+
+    const again = await isRefused(proxy, '/v1/contacts', 401, 'unauthorized', { headers });
+    assert.match(again.headers['www-authenticate'], /DPoP error="invalid_dpop_proof"/);
+    for (const bad of [
+      [bearer(bound)],
+      [['Authorization', `DPoP ${bound}`]],
+      prover.headers(proxy, bound, '/v1/profile'),
+      prover.headers(proxy, bound, '/v1/contacts', 'POST'),
+      prover.headers({ host: 'evil.example', port: 443 }, bound, '/v1/contacts'),
+      [...prover.headers({ host: 'evil.example', port: 443 }, bound, '/v1/contacts'), ['X-Forwarded-Host', 'evil.example']],
+    ]) {
+      await isRefused(proxy, '/v1/contacts', 401, 'unauthorized', { headers: bad });
+    }
+  });
+
+  await check(`${name}: whoever has no bound token is told no nonce`, async () => {
+    const { answer } = await passes(proxy, '/v1/contacts', { headers: [bearer(token), ['DPoP-Nonce', 'forged']] });
+    assert.equal(answer.headers['dpop-nonce'], undefined);
   });
 
   await check(`${name}: two credentials are refused`, async () => {
@@ -302,12 +358,23 @@ async function tryEverything(proxy) {
   });
 }
 
-async function clientToken({ client_id, client_secret }, scope) {
-  const answer = await fetch(`${server.url}/oauth/token`, {
+/** Bound to the key of `prover`, if there is one. */
+async function clientToken({ client_id, client_secret }, scope, prover) {
+  const url = `${server.url}/oauth/token`;
+  const ask = () => fetch(url, {
     method: 'POST',
-    headers: { authorization: `Basic ${btoa(`${client_id}:${client_secret}`)}` },
+    headers: {
+      authorization: `Basic ${btoa(`${client_id}:${client_secret}`)}`,
+      ...prover && { dpop: prover.proof('POST', url) },
+    },
     body: new URLSearchParams({ grant_type: 'client_credentials', scope }),
   });
+  let answer = await ask();
+  if (prover) {
+    assert.equal((await answer.json()).error, 'use_dpop_nonce');
+    prover.nonce = answer.headers.get('dpop-nonce');
+    answer = await ask();
+  }
   const body = await answer.json();
   assert.equal(answer.status, 200, JSON.stringify(body));
   return body.access_token;

@@ -23,6 +23,7 @@ use crate::gate::client_address::ClientAddress;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
 use crate::gate::error::RETRY_AFTER_OUTAGE;
+use crate::gate::presented;
 use crate::gate::principal;
 use crate::gate::principal::Principal;
 use crate::gate::provenance::Provenance;
@@ -307,8 +308,8 @@ pub async fn logout(State(app): State<App>, parts: Parts) -> Result<StatusCode, 
 
 /// Only a session's own token will do: an app or a key is not the person.
 async fn signed_in(app: &App, parts: &Parts) -> Result<Principal, ApiError> {
-    let presented = principal::presented(&parts.headers)?.ok_or_else(unauthorized)?;
-    let principal = principal::resolve(app, &presented, app.clock.now()).await?;
+    let presented = presented::read(&parts.headers)?.ok_or_else(unauthorized)?;
+    let principal = principal::resolve(app, presented, app.clock.now()).await?;
     let is_session = |principal: &Principal| matches!(principal.credential, Credential::Session(_));
     principal.filter(is_session).ok_or_else(unauthorized)
 }

@@ -7,16 +7,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use anyhow::bail;
 use anyhow::ensure;
 use axum::http::HeaderName;
 use chrono::TimeDelta;
 use ipnet::IpNet;
 use jsonwebtoken::Algorithm;
-use url::Url;
 
 use crate::app::client_registration::ClientRegistration;
 use crate::app::client_registration::HostRules;
 use crate::app::links::Links;
+use crate::app::resources::Resources;
 use crate::app::scope_catalog::ScopeCatalog;
 use crate::app::settings;
 use crate::base::mail::Mailer;
@@ -73,6 +74,8 @@ settings! {
     scopes: BTreeMap<String, String> = BTreeMap::new(),
     /// What API keys begin with, before the underscore.
     api_key_prefix: String = "sk".to_owned(),
+    /// Where DPoP proofs must repeat a nonce of this server: `off`, `token_endpoint` or `everywhere`.
+    dpop_nonces: String = "off".to_owned(),
     /// How access tokens are signed: `ES256`, `EdDSA` or `RS256`.
     signing_algorithm: String = "ES256".to_owned(),
     /// How long an access token lives, unless its client says otherwise.
@@ -176,7 +179,8 @@ pub struct Config {
     pub webhook_signature_header: HeaderName,
     pub outgoing_to_private: bool,
     pub access_log_retention: TimeDelta,
-    pub resources: Vec<String>,
+    pub resources: Resources,
+    pub dpop_nonces: DpopNonces,
     pub scopes: ScopeCatalog,
     pub api_key_prefix: String,
     pub signing_algorithm: Algorithm,
@@ -193,6 +197,33 @@ pub struct Config {
     pub log: String,
     pub log_as_json: bool,
     pub shutdown: TimeDelta,
+}
+
+/// Where proofs of possession must repeat a nonce (RFC 9449 §8, §9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DpopNonces {
+    Off,
+    TokenEndpoint,
+    Everywhere,
+}
+
+impl DpopNonces {
+    fn named(name: &str) -> anyhow::Result<Self> {
+        match name {
+            "off" => Ok(Self::Off),
+            "token_endpoint" => Ok(Self::TokenEndpoint),
+            "everywhere" => Ok(Self::Everywhere),
+            _ => bail!("dpop_nonces must be off, token_endpoint or everywhere, not {name:?}"),
+        }
+    }
+
+    pub fn at_token_endpoint(self) -> bool {
+        self != Self::Off
+    }
+
+    pub fn at_apis(self) -> bool {
+        self == Self::Everywhere
+    }
 }
 
 impl TryFrom<Settings> for Config {
@@ -215,7 +246,6 @@ impl TryFrom<Settings> for Config {
                 .client_metadata_documents
                 .then(|| HostRules::new(&settings))
                 .transpose()?,
-            links,
             listen: settings.listen,
             data_dir: PathBuf::from(settings.data_dir),
             database_url: settings.database_url,
@@ -236,7 +266,8 @@ impl TryFrom<Settings> for Config {
                 .context("webhook_signature_header is no name of a header")?,
             outgoing_to_private: settings.outgoing_to_private,
             access_log_retention: TimeDelta::days(settings.access_log_days),
-            resources: settings.resources,
+            resources: Resources::new(&links, settings.resources)?,
+            dpop_nonces: DpopNonces::named(&settings.dpop_nonces)?,
             scopes: ScopeCatalog::new(&settings.scopes)?,
             api_key_prefix: settings.api_key_prefix,
             signing_algorithm: settings.signing_algorithm.parse()?,
@@ -249,6 +280,7 @@ impl TryFrom<Settings> for Config {
             log: settings.log,
             log_as_json: settings.log_format == "json",
             shutdown: TimeDelta::seconds(settings.shutdown_seconds.clamp(0, 3600)),
+            links,
         })
     }
 }
@@ -273,9 +305,6 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
             "secret must have {} characters or more",
             server_secret::MIN_LENGTH
         );
-    }
-    for resource in &settings.resources {
-        check_resource(resource)?;
     }
     let prefix = &settings.api_key_prefix;
     ensure!(
@@ -312,14 +341,6 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
     );
     // Made once more for use: here only to see that it can be.
     Mailer::new(settings.smtp_url.as_ref(), &settings.mail_from)?;
-    Ok(())
-}
-
-/// RFC 8707 §2: an absolute URI without fragment.
-fn check_resource(resource: &str) -> anyhow::Result<()> {
-    let url =
-        Url::parse(resource).with_context(|| format!("resources: {resource:?} is not an absolute URI"))?;
-    ensure!(url.fragment().is_none(), "resources: {resource:?} has a fragment");
     Ok(())
 }
 
@@ -375,6 +396,11 @@ mod tests {
         for (name, value, says) in [
             ("COUNTERSIGN_INSECURE_HTTP", "perhaps", "COUNTERSIGN_INSECURE_HTTP must be true or false"),
             ("COUNTERSIGN_RETRY_WINDOW_SECONDS", "9999", "retry_window_seconds must be 0 to 1800"),
+            (
+                "COUNTERSIGN_DPOP_NONCES",
+                "on",
+                "dpop_nonces must be off, token_endpoint or everywhere, not \"on\"",
+            ),
             ("COUNTERSIGN_SECRET", "short", "secret must have 32 characters or more"),
         ] {
             assert_eq!(load(&[(name, value)]).unwrap_err().to_string(), says);

@@ -65,10 +65,4 @@ impl Links {
     pub fn error(&self, code: &str) -> String {
         self.to(&format!("/errors/{code}"))
     }
-
-    /// RFC 9728 §3, of the built-in API.
-    pub fn protected_resource_metadata(&self) -> String {
-        let origin = self.origin();
-        format!("{origin}/.well-known/oauth-protected-resource{}", self.base_path())
-    }
 }

@@ -6,6 +6,7 @@ pub mod client_registration;
 pub mod config;
 pub mod links;
 pub mod metrics;
+pub mod resources;
 pub mod scope_catalog;
 pub mod settings;
 pub mod signing_keys;
@@ -23,11 +24,15 @@ use crate::app::metrics::Metrics;
 use crate::base::clock::Clock;
 use crate::base::mail::Mailer;
 use crate::base::outgoing::Outgoing;
+use crate::base::redis::Redis;
 use crate::base::server_secret::ServerSecret;
 use crate::grants::access_token::Issuer;
 use crate::grants::subject::SubjectKey;
 use crate::organizations::access_queue::AccessQueue;
 use crate::organizations::rate_limit::RateLimiter;
+use crate::signing::foreign::nonce;
+use crate::signing::foreign::nonce::Nonces;
+use crate::signing::foreign::recent_id::RecentIds;
 use crate::signing::keyring::Keyring;
 use crate::signing::keyring::Keys;
 
@@ -51,6 +56,10 @@ pub struct App {
     pub client_documents: ClientDocuments,
     /// The keys that clients publish.
     pub client_keys: ClientKeys,
+    /// For proofs of possession.
+    pub nonces: Nonces,
+    /// Proofs of possession that were used at an API.
+    pub recent_proofs: RecentIds,
     pub metrics: Metrics,
     pub subjects: SubjectKey,
     /// Keys the CSRF tokens of forms.
@@ -84,10 +93,11 @@ impl App {
             Keyring::open(&mut connection, secret.clone(), config.signing_algorithm, clock.now()).await?;
         drop(connection);
         let mailer = Mailer::new(config.smtp_url.as_ref(), &config.mail_from)?;
-        let rate_limiter = match &config.redis_url {
-            Some(url) => RateLimiter::shared(url, config.redis_timeout).await?,
-            None => RateLimiter::default(),
+        let redis = match &config.redis_url {
+            Some(url) => Some(Redis::open(url, config.redis_timeout).await?),
+            None => None,
         };
+        let rate_limiter = RateLimiter::new(redis.clone());
         let access_log = AccessQueue::default();
         let outgoing = Outgoing::new(config.outgoing_to_private)?;
         Ok(Self {
@@ -99,6 +109,8 @@ impl App {
             outgoing,
             config: Arc::new(config),
             keys,
+            nonces: Nonces::new(&secret),
+            recent_proofs: RecentIds::new(nonce::LONGEST, redis),
             secret,
             passwords: Passwords::new()?,
             rate_limiter,

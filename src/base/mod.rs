@@ -12,4 +12,5 @@ pub mod document;
 pub mod embedded_postgres;
 pub mod mail;
 pub mod outgoing;
+pub mod redis;
 pub mod telemetry;

@@ -11,8 +11,8 @@ use crate::app::config::Config;
 use crate::app::config::Settings;
 use crate::base::clock::Clock;
 use crate::base::db;
+use crate::base::redis::Redis;
 use crate::base::telemetry;
-use crate::organizations::rate_limit::RateLimiter;
 use crate::server::database::Database;
 use crate::server::secret;
 use crate::server::tls;
@@ -123,8 +123,8 @@ fn metrics(config: &Config, findings: &mut Vec<Finding>) {
 
 async fn redis(config: &Config, findings: &mut Vec<Finding>) {
     let Some(url) = &config.redis_url else { return };
-    findings.push(match RateLimiter::shared(url, config.redis_timeout).await {
-        Ok(limiter) if limiter.is_redis_up() == Some(true) => {
+    findings.push(match Redis::open(url, config.redis_timeout).await {
+        Ok(redis) if redis.is_up() => {
             Finding::Good("Redis: it counts rate limits over all nodes.".to_owned())
         }
         Ok(_) => Finding::Bad(format!(

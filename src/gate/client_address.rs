@@ -18,6 +18,8 @@ pub struct ClientAddress {
     pub ip: IpAddr,
     /// Over HTTPS, or from this machine.
     pub is_secure: bool,
+    /// Whether a configured proxy sent the request on.
+    pub is_proxied: bool,
 }
 
 /// In the place of an address as `ConnectInfo`: a peer that has come over our own TLS.
@@ -47,7 +49,7 @@ impl FromRequestParts<App> for ClientAddress {
 fn resolve(peer: IpAddr, is_tls: bool, headers: &HeaderMap, trusted: &[IpNet]) -> ClientAddress {
     let is_trusted = |ip: IpAddr| trusted.iter().any(|network| network.contains(&ip));
     if !is_trusted(peer) {
-        return ClientAddress { ip: peer, is_secure: is_tls || peer.is_loopback() };
+        return ClientAddress { ip: peer, is_secure: is_tls || peer.is_loopback(), is_proxied: false };
     }
     let mut ip = peer;
     for hop in values(headers, "x-forwarded-for").into_iter().rev() {
@@ -64,11 +66,12 @@ fn resolve(peer: IpAddr, is_tls: bool, headers: &HeaderMap, trusted: &[IpNet]) -
     ClientAddress {
         ip,
         is_secure: scheme.map_or(came_securely, |scheme| scheme.eq_ignore_ascii_case("https")),
+        is_proxied: true,
     }
 }
 
 /// The elements of a list header, over all its lines.
-fn values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
+pub(super) fn values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
     let lines = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(str::trim).filter(|value| !value.is_empty()).collect()
 }
@@ -109,7 +112,8 @@ mod tests {
     fn a_stranger_cannot_say_where_he_comes_from() {
         let forged = [("x-forwarded-for", "127.0.0.1"), ("x-forwarded-proto", "https")];
         let seen = resolved("203.0.113.9", &forged, &["10.0.0.0/8"]);
-        assert_eq!(seen, ClientAddress { ip: "203.0.113.9".parse().unwrap(), is_secure: false });
+        let ip = "203.0.113.9".parse().unwrap();
+        assert_eq!(seen, ClientAddress { ip, is_secure: false, is_proxied: false });
     }
 
     #[test]
@@ -120,7 +124,8 @@ mod tests {
             ("x-forwarded-proto", "https"),
         ];
         let seen = resolved("10.0.0.1", &forwarded, &["10.0.0.0/8"]);
-        assert_eq!(seen, ClientAddress { ip: "203.0.113.9".parse().unwrap(), is_secure: true });
+        let ip = "203.0.113.9".parse().unwrap();
+        assert_eq!(seen, ClientAddress { ip, is_secure: true, is_proxied: true });
     }
 
     #[test]

@@ -61,6 +61,7 @@ macro_rules! codes {
 codes! {
     BadRequest = "bad_request", BAD_REQUEST;
     Unauthorized = "unauthorized", UNAUTHORIZED;
+    InsufficientUserAuthentication = "insufficient_user_authentication", UNAUTHORIZED;
     PaymentRequired = "payment_required", PAYMENT_REQUIRED;
     Forbidden = "forbidden", FORBIDDEN;
     IpNotAllowed = "ip_not_allowed", FORBIDDEN;
@@ -128,7 +129,7 @@ impl ApiError {
         Self { retry_after: Some(seconds), ..self }
     }
 
-    /// `WWW-Authenticate` (RFC 6750 §3).
+    /// `WWW-Authenticate`.
     #[must_use]
     pub fn challenge(self, challenge: String) -> Self {
         Self { challenge: Some(challenge), ..self }

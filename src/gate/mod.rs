@@ -2,13 +2,16 @@
 
 pub mod access_log;
 pub mod caller;
+pub mod challenge;
 pub mod client_address;
 pub mod csrf;
+pub mod dpop;
 pub mod error;
 pub mod idempotency;
 pub mod invitation;
 pub mod original_request;
 pub mod permission;
+pub mod presented;
 pub mod principal;
 pub mod provenance;
 pub mod rate_limit;

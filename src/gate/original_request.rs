@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
 use axum::http::Method;
+use axum::http::header;
 
+use crate::gate::client_address;
+use crate::gate::client_address::ClientAddress;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
 
@@ -20,13 +23,15 @@ pub struct OriginalRequest {
     pub path: Option<String>,
     /// Only to be compared.
     pub query: Option<String>,
+    /// Scheme and host. `None` if no proxy that is trusted said so.
+    pub origin: Option<String>,
 }
 
 /// As the proxy says in headers; `own` is the method of the asking request, which stands where it says nothing.
 ///
 /// Two that do not agree are refused: the proxy sets one of them, and has passed on another that its caller made up.
 /// Otherwise they count whoever sends them: they ask for nothing that `scope=` could not ask for.
-pub fn told(headers: &HeaderMap, own: &Method) -> Result<OriginalRequest, ApiError> {
+pub fn told(headers: &HeaderMap, own: &Method, address: ClientAddress) -> Result<OriginalRequest, ApiError> {
     let method = match agreed(headers, METHOD)? {
         None => own.clone(),
         Some(value) => Method::from_bytes(value.as_bytes())
@@ -35,7 +40,23 @@ pub fn told(headers: &HeaderMap, own: &Method) -> Result<OriginalRequest, ApiErr
     let uri = agreed(headers, URI)?.map(|value| String::from_utf8_lossy(value.as_bytes()));
     let path = uri.as_ref().map(|uri| uri.split(['?', '#']).next().unwrap_or_default().to_owned());
     let query = uri.as_ref().and_then(|uri| uri.split_once('?')).map(|(_, query)| query.to_owned());
-    Ok(OriginalRequest { method, path, query })
+    Ok(OriginalRequest { method, path, query, origin: origin(headers, address) })
+}
+
+/// Only a proxy that is trusted knows where its caller meant to go.
+pub fn origin(headers: &HeaderMap, address: ClientAddress) -> Option<String> {
+    if !address.is_proxied {
+        return None;
+    }
+    let scheme = client_address::values(headers, "x-forwarded-proto").pop()?;
+    Some(format!("{scheme}://{}", host(headers, address)?))
+}
+
+/// The host that was asked. A proxy that does not say passes its caller's on.
+pub fn host(headers: &HeaderMap, address: ClientAddress) -> Option<&str> {
+    let forwarded =
+        if address.is_proxied { client_address::values(headers, "x-forwarded-host").pop() } else { None };
+    forwarded.or_else(|| headers.get(header::HOST)?.to_str().ok())
 }
 
 fn agreed<'a>(headers: &'a HeaderMap, names: [&str; 2]) -> Result<Option<&'a HeaderValue>, ApiError> {
@@ -64,8 +85,12 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, value.parse().unwrap());
         }
-        let original = told(&map, &Method::PUT).ok()?;
+        let original = told(&map, &Method::PUT, peer(false)).ok()?;
         Some((original.method.to_string(), original.path))
+    }
+
+    fn peer(is_proxied: bool) -> ClientAddress {
+        ClientAddress { ip: [127, 0, 0, 1].into(), is_secure: true, is_proxied }
     }
 
     fn request(method: &str, path: Option<&str>) -> (String, Option<String>) {
@@ -85,6 +110,25 @@ mod tests {
             told_by(&[("x-forwarded-method", "GET"), ("x-original-method", "GET")]),
             Some(request("GET", None))
         );
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_says_where_its_caller_meant_to_go() {
+        let told = |is_proxied, headers: &[(&'static str, &str)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.append(*name, value.parse().unwrap());
+            }
+            origin(&map, peer(is_proxied))
+        };
+        let headers =
+            [("host", "inside:3000"), ("x-forwarded-proto", "http"), ("x-forwarded-proto", "https")];
+        let with_host = [&headers[..], &[("x-forwarded-host", "evil.example, api.example:8443")]].concat();
+
+        assert_eq!(told(true, &with_host).as_deref(), Some("https://api.example:8443"));
+        assert_eq!(told(true, &headers).as_deref(), Some("https://inside:3000"));
+        assert_eq!(told(true, &with_host[3..]), None, "no scheme");
+        assert_eq!(told(false, &with_host), None);
     }
 
     #[test]

@@ -4,8 +4,9 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use crate::app::App;
-use crate::gate::caller;
+use crate::app::resources::Resource;
 use crate::gate::caller::Caller;
+use crate::gate::challenge::Challenge;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
 use crate::gate::principal::Principal;
@@ -31,13 +32,29 @@ pub fn is_operator(principal: &Principal) -> bool {
         || (principal.organization.is_operator && principal.scopes.satisfies(ADMIN))
 }
 
-/// RFC 6750 §3.1: the answer says which scope would do.
+/// For this server's own API.
 pub fn check_scope(app: &App, principal: &Principal, needed: &str) -> Result<(), ApiError> {
-    if principal.scopes.satisfies(needed) {
+    check_scopes(app, principal, &[needed], app.config.resources.own())
+}
+
+/// RFC 6750 §3.1: the answer says which scopes would do, all of them at once.
+pub fn check_scopes(
+    app: &App,
+    principal: &Principal,
+    needed: &[&str],
+    resource: &Resource,
+) -> Result<(), ApiError> {
+    if needed.iter().all(|scope| principal.scopes.satisfies(scope)) {
         return Ok(());
     }
-    let challenge = format!("{}, scope=\"{needed}\"", caller::challenge(app, Some("insufficient_scope")));
-    Err(ApiErrorCode::Forbidden
-        .because(format!("Insufficient permissions for this operation: it needs the scope {needed}"))
-        .challenge(challenge))
+    let several = if needed.len() == 1 { "" } else { "s" };
+    let message = format!(
+        "Insufficient permissions for this operation: it needs the scope{several} {}",
+        needed.join(", ")
+    );
+    let challenge = Challenge::new(resource, principal.scheme)
+        .error("insufficient_scope", &message)
+        .with("scope", needed.join(" "))
+        .write(app);
+    Err(ApiErrorCode::Forbidden.because(message).challenge(challenge))
 }

@@ -1,7 +1,6 @@
 //! Any accepted credential becomes a [`Principal`] here, and everything after that is blind to which it was.
 
-use axum::http::HeaderMap;
-use axum::http::header;
+use chrono::DateTime;
 
 use crate::api_keys::format;
 use crate::api_keys::verify;
@@ -15,11 +14,16 @@ use crate::base::ids::ClientId;
 use crate::base::ids::OrganizationId;
 use crate::base::ids::UserId;
 use crate::clients::identifier;
+use crate::gate::challenge::Scheme;
+use crate::gate::dpop;
+use crate::gate::dpop::Call;
+use crate::gate::dpop::proof;
 use crate::gate::error::ApiError;
-use crate::gate::error::ApiErrorCode;
+use crate::gate::presented::Presented;
 use crate::grants::access_token;
 use crate::grants::access_token::Claims;
 use crate::grants::access_token::LiveToken;
+use crate::grants::grant::ACR;
 use crate::organizations::credential::Credential;
 use crate::organizations::ip_allowlist::IpAllowlist;
 use crate::organizations::organization::Organization;
@@ -39,6 +43,17 @@ pub struct Principal {
     /// The credential's own, besides its organization's; empty: from anywhere.
     pub ip_allowlist: IpAllowlist,
     pub credential: Credential,
+    /// How the credential came; refusals are told in its terms.
+    pub scheme: Scheme,
+    /// How the person had proved who they are; `None` where nobody had.
+    pub sign_in: Option<SignIn>,
+}
+
+/// RFC 9470 §6.
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    pub at: Timestamp,
+    pub acr: String,
 }
 
 #[derive(Debug, Clone)]
@@ -65,6 +80,9 @@ impl From<FoundKey> for Principal {
             ip_allowlist: key.ip_allowlist,
             credential: Credential::ApiKey(key.id),
             organization: key.organization,
+            scheme: Scheme::Bearer,
+            // That its maker had signed in to make it was another time.
+            sign_in: None,
         }
     }
 }
@@ -80,8 +98,15 @@ impl Principal {
             scopes: token.scopes,
             ip_allowlist: IpAllowlist::default(),
             credential: claims.grant.map_or(Credential::Client(client_id), Credential::Grant),
+            scheme: if claims.cnf.is_some() { Scheme::Dpop } else { Scheme::Bearer },
+            sign_in: sign_in(claims),
         }
     }
+}
+
+fn sign_in(claims: &Claims) -> Option<SignIn> {
+    let at = DateTime::from_timestamp(claims.auth_time?, 0)?;
+    Some(SignIn { at, acr: claims.acr.clone()? })
 }
 
 impl From<LiveSession> for Principal {
@@ -98,37 +123,9 @@ impl From<LiveSession> for Principal {
             ip_allowlist: IpAllowlist::default(),
             credential: Credential::Session(session.id),
             organization: session.organization,
+            scheme: Scheme::Bearer,
+            sign_in: Some(SignIn { at: session.created_at, acr: ACR.to_owned() }),
         }
-    }
-}
-
-/// The credential that a request carries, not yet looked at.
-pub enum Presented<'a> {
-    Bearer(&'a str),
-    ApiKey(&'a str),
-}
-
-/// `None` if there is no credential at all. Two that differ are refused: a proxy and a server that prefer
-/// different ones would otherwise disagree on who is asking.
-pub fn presented(headers: &HeaderMap) -> Result<Option<Presented<'_>>, ApiError> {
-    let twice = || ApiErrorCode::BadRequest.because("Send one credential, not several");
-    let mut keys = headers.get_all("x-api-key").iter();
-    let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
-    let key = keys.next().map(|value| value.to_str().unwrap_or_default().trim());
-    let authorization = authorizations.next().map(|value| value.to_str().unwrap_or_default());
-    if keys.next().is_some() || authorizations.next().is_some() {
-        return Err(twice());
-    }
-    // RFC 9110 §11.1: the scheme in any case. RFC 6750 §3.1: another scheme is as good as none.
-    let bearer = authorization.and_then(|value| match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim()),
-        _ => None,
-    });
-    match (authorization, key) {
-        (Some(_), Some(key)) if bearer != Some(key) => Err(twice()),
-        (Some(_), _) => Ok(bearer.map(Presented::Bearer)),
-        (None, Some(key)) => Ok(Some(Presented::ApiKey(key))),
-        (None, None) => Ok(None),
     }
 }
 
@@ -175,6 +172,8 @@ pub enum Found {
     Live(Box<Principal>),
     /// One of ours that counts no more: revoked, expired, or its person has left.
     Dead(Whose),
+    /// A token of ours that came without what must come with it.
+    Unproven(Whose, proof::Refusal),
     Unknown,
 }
 
@@ -187,31 +186,35 @@ pub struct Whose {
     pub user: Option<UserId>,
 }
 
-/// The principal of a credential; `None` if it is not in force.
+/// The principal of a credential; `None` if it is not in force. For what takes no token that is bound to a key.
 pub async fn resolve(
     app: &App,
-    presented: &Presented<'_>,
+    presented: Presented<'_>,
     now: Timestamp,
 ) -> Result<Option<Principal>, ApiError> {
-    Ok(match look_up(app, presented, app.config.links.issuer(), now).await? {
+    if presented.scheme() == Scheme::Dpop {
+        return Ok(None);
+    }
+    Ok(match look_up(app, presented, app.config.links.issuer(), None, now).await? {
         Found::Live(principal) => Some(*principal),
-        Found::Dead(_) | Found::Unknown => None,
+        Found::Dead(_) | Found::Unproven(..) | Found::Unknown => None,
     })
 }
 
-/// The one function that turns a credential into a principal. A token must be for `resource` (RFC 9068 §4).
+/// The one function that turns a credential into a principal. A token must be for `resource` (RFC 9068 §4), and one
+/// that is bound to a key for this very `call`, which a bearer token need not be.
 pub async fn look_up(
     app: &App,
-    presented: &Presented<'_>,
+    presented: Presented<'_>,
     resource: &str,
+    call: Option<Call<'_>>,
     now: Timestamp,
 ) -> Result<Found, ApiError> {
     let prefix = &app.config.api_key_prefix;
-    let (text, may_be_token) = match presented {
-        Presented::Bearer(text) => (*text, true),
-        Presented::ApiKey(text) => (*text, false),
-    };
-    if let Some(parts) = format::parse(text, prefix) {
+    let (Presented::Bearer(text) | Presented::ApiKey(text) | Presented::Dpop(text)) = presented;
+    // No key is bound to another.
+    let may_be_key = presented.scheme() == Scheme::Bearer;
+    if let Some(parts) = format::parse(text, prefix).filter(|_| may_be_key) {
         let mut db = app.db.acquire().await?;
         let Some(key) = verify::find(&mut db, &parts, now).await? else { return Ok(Found::Unknown) };
         let dead = Whose {
@@ -222,36 +225,68 @@ pub async fn look_up(
         };
         return Ok(if key.is_live { Found::Live(Box::new(key.into())) } else { Found::Dead(dead) });
     }
-    if !may_be_token || format::looks_like_key(text, prefix) {
+    if matches!(presented, Presented::ApiKey(_)) || format::looks_like_key(text, prefix) {
         return Ok(Found::Unknown);
     }
-    look_up_token(app, text, resource, now).await
+    let keys = app.keys_that(|keys| keys.know(text)).await?;
+    let call = call.filter(|_| presented.scheme() == Scheme::Dpop);
+    if let Some(claims) = access_token::read(&keys, app.config.links.issuer(), text, now) {
+        return of_access_token(app, (&claims, text), resource, call, now).await;
+    }
+    let Some(claims) = session::read(&keys, app.config.links.issuer(), text, now) else {
+        return Ok(Found::Unknown);
+    };
+    of_session(app, &claims, call, now).await
 }
 
-async fn look_up_token(app: &App, text: &str, resource: &str, now: Timestamp) -> Result<Found, ApiError> {
-    let keys = app.keys_that(|keys| keys.know(text)).await?;
-    let issuer = app.config.links.issuer();
-    if let Some(claims) = access_token::read(&keys, issuer, text, now) {
-        let Some(client) = identifier::row_id(&claims.client_id) else { return Ok(Found::Unknown) };
-        let credential = claims.grant.map_or(Credential::Client(client), Credential::Grant);
-        let dead = Whose { organization: claims.org, credential, client: Some(client), user: None };
-        // A token for another resource is no token here.
-        if !claims.aud.includes(resource) {
-            return Ok(Found::Dead(dead));
-        }
-        let mut db = app.db.acquire().await?;
-        let live = access_token::find_live(&mut db, &claims, now).await?;
-        return Ok(live
-            .map_or(Found::Dead(dead), |token| Found::Live(Box::new(Principal::of_token(&claims, token)))));
+async fn of_access_token(
+    app: &App,
+    (claims, text): (&Claims, &str),
+    resource: &str,
+    call: Option<Call<'_>>,
+    now: Timestamp,
+) -> Result<Found, ApiError> {
+    let Some(client) = identifier::row_id(&claims.client_id) else { return Ok(Found::Unknown) };
+    let credential = claims.grant.map_or(Credential::Client(client), Credential::Grant);
+    let dead = Whose { organization: claims.org, credential, client: Some(client), user: None };
+    // A token for another resource is no token here.
+    if !claims.aud.includes(resource) {
+        return Ok(Found::Dead(dead));
     }
-    let Some(claims) = session::read(&keys, issuer, text, now) else { return Ok(Found::Unknown) };
-    let dead = Whose {
+    let proof = match dpop::check(app, (claims, text), call, now) {
+        Ok(proof) => proof,
+        Err(refusal) => return Ok(Found::Unproven(dead, refusal)),
+    };
+    let mut db = app.db.acquire().await?;
+    let Some(live) = access_token::find_live(&mut db, claims, now).await? else {
+        return Ok(Found::Dead(dead));
+    };
+    drop(db);
+    // Last: what is refused for another reason has not used its proof up, nor room in our memory.
+    if let Some(proof) = proof
+        && let Err(refusal) = dpop::use_once(app, &proof, now).await
+    {
+        return Ok(Found::Unproven(dead, refusal));
+    }
+    Ok(Found::Live(Box::new(Principal::of_token(claims, live))))
+}
+
+async fn of_session(
+    app: &App,
+    claims: &session::Claims,
+    call: Option<Call<'_>>,
+    now: Timestamp,
+) -> Result<Found, ApiError> {
+    let whose = Whose {
         organization: claims.org,
         credential: Credential::Session(claims.sid),
         client: None,
         user: Some(claims.sub),
     };
+    if call.is_some() {
+        return Ok(Found::Unproven(whose, proof::Refusal::Unbound));
+    }
     let mut db = app.db.acquire().await?;
-    let live = session::find_live(&mut db, &claims, now).await?;
-    Ok(live.map_or(Found::Dead(dead), |session| Found::Live(Box::new(session.into()))))
+    let live = session::find_live(&mut db, claims, now).await?;
+    Ok(live.map_or(Found::Dead(whose), |session| Found::Live(Box::new(session.into()))))
 }

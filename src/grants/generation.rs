@@ -52,6 +52,8 @@ pub struct PresentedGrant {
     pub sid: Option<BrowserSessionId>,
     /// Thumbprint of the key that its tokens are bound to (RFC 9449 §6.1).
     pub dpop_jkt: Option<String>,
+    /// From which generation on.
+    pub dpop_from: Option<i32>,
     pub parent_id: Option<GrantId>,
     pub generation: i32,
     pub token_key: i16,
@@ -66,6 +68,11 @@ impl PresentedGrant {
     pub fn judge(&self, generation: i32, lifetimes: &Lifetimes, now: Timestamp) -> Verdict {
         let window = if generation == 0 { chrono::TimeDelta::zero() } else { lifetimes.retry_window };
         derived::judge(generation, self.generation, self.rotated_at, window, now)
+    }
+
+    /// The key without which the code or refresh token of a generation is of no use to anybody.
+    pub fn key_of(&self, generation: i32) -> Option<&str> {
+        self.dpop_jkt.as_deref().filter(|_| self.dpop_from.is_some_and(|from| generation >= from))
     }
 
     /// Until when the token that was issued last may be presented.
@@ -104,8 +111,8 @@ pub async fn find_by_id(db: &mut PgConnection, id: GrantId) -> sqlx::Result<Opti
                case when m.role = 'member' then array_remove(g.scopes, 'admin') else g.scopes end
                    as "scopes!: Scopes",
                g.resources, g.redirect_uri, g.redirect_uri_asked, g.code_challenge, g.nonce, g.claims, g.auth_time,
-               g.acr, g.amr, g.sid as "sid: BrowserSessionId", g.dpop_jkt, g.parent_id as "parent_id: GrantId",
-               g.generation, g.token_key,
+               g.acr, g.amr, g.sid as "sid: BrowserSessionId", g.dpop_jkt, g.dpop_from,
+               g.parent_id as "parent_id: GrantId", g.generation, g.token_key,
                g.rotated_at, g.created_at, g.expires_at, g.revoked_at
           from grants g
           join members m on m.organization_id = g.organization_id and m.user_id = g.user_id
@@ -120,17 +127,27 @@ pub async fn find_by_id(db: &mut PgConnection, id: GrantId) -> sqlx::Result<Opti
 }
 
 /// Moves the row on by one, if it still stands where it was read. `None` if another request was faster:
-/// then the row is to be read and judged again.
+/// then the row is to be read and judged again. The next token is derived by `token_key`, and bound to the key `dpop_jkt`
+/// unless it is bound already; without one, an unbound token stays so.
 pub async fn move_on(
     db: &mut PgConnection,
     grant: &PresentedGrant,
-    token_key: i16,
+    (token_key, dpop_jkt): (i16, Option<&str>),
     now: Timestamp,
 ) -> sqlx::Result<Option<PresentedGrant>> {
+    let next =
+        PresentedGrant { generation: grant.generation + 1, token_key, rotated_at: now, ..grant.clone() };
+    let next = match dpop_jkt {
+        Some(key) if grant.dpop_jkt.is_none() => {
+            PresentedGrant { dpop_jkt: Some(key.to_owned()), dpop_from: Some(next.generation), ..next }
+        }
+        _ => next,
+    };
     let done = sqlx::query!(
         r#"
         update grants
-           set generation = generation + 1, token_key = $3, rotated_at = $4, last_used_at = $4
+           set generation = generation + 1, token_key = $3, rotated_at = $4, last_used_at = $4, dpop_jkt = $5,
+               dpop_from = $6
          where id = $1
            and generation = $2
            and revoked_at is null
@@ -139,13 +156,12 @@ pub async fn move_on(
         grant.generation,
         token_key,
         now,
+        next.dpop_jkt,
+        next.dpop_from,
     )
     .execute(db)
     .await?;
-    if done.rows_affected() == 0 {
-        return Ok(None);
-    }
-    Ok(Some(PresentedGrant { generation: grant.generation + 1, token_key, rotated_at: now, ..grant.clone() }))
+    Ok((done.rows_affected() > 0).then_some(next))
 }
 
 /// Why a client's request ends a grant.

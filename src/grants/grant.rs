@@ -64,9 +64,10 @@ pub async fn create(tx: &mut PgTransaction<'_>, new: &NewGrant<'_>, act: &Act) -
         r#"
         insert into grants
                (id, organization_id, client_id, user_id, scopes, resources, redirect_uri, redirect_uri_asked,
-                code_challenge, nonce, claims, auth_time, acr, amr, sid, dpop_jkt, generation, token_key, rotated_at,
-                created_at, expires_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, $17, $18, $18, $19)
+                code_challenge, nonce, claims, auth_time, acr, amr, sid, dpop_jkt, dpop_from, generation, token_key,
+                rotated_at, created_at, expires_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::text,
+                case when $16::text is not null then 0 end, 0, $17, $18, $18, $19)
         "#,
         id as GrantId,
         new.organization as OrganizationId,

@@ -42,6 +42,10 @@ pub enum ErrorCode {
     InvalidScope,
     /// RFC 8707 §2.
     InvalidTarget,
+    /// RFC 9449 §5.
+    InvalidDpopProof,
+    /// RFC 9449 §8.
+    UseDpopNonce,
     UnsupportedResponseType,
     /// RFC 9101 §7.
     InvalidRequestObject,
@@ -81,6 +85,8 @@ impl ErrorCode {
             Self::UnsupportedGrantType => ("unsupported_grant_type", StatusCode::BAD_REQUEST),
             Self::InvalidScope => ("invalid_scope", StatusCode::BAD_REQUEST),
             Self::InvalidTarget => ("invalid_target", StatusCode::BAD_REQUEST),
+            Self::InvalidDpopProof => ("invalid_dpop_proof", StatusCode::BAD_REQUEST),
+            Self::UseDpopNonce => ("use_dpop_nonce", StatusCode::BAD_REQUEST),
             Self::UnsupportedResponseType => ("unsupported_response_type", StatusCode::BAD_REQUEST),
             Self::InvalidRequestObject => ("invalid_request_object", StatusCode::BAD_REQUEST),
             Self::InvalidRequestUri => ("invalid_request_uri", StatusCode::BAD_REQUEST),

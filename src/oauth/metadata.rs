@@ -1,4 +1,4 @@
-//! What clients can find out by themselves (RFC 8414, RFC 9728). Lists only what is there.
+//! What clients can find out by themselves (RFC 8414). Lists only what is there.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,28 +12,14 @@ use crate::app::client_registration::ClientRegistration;
 use crate::clients::registration::GRANT_TYPES;
 use crate::oauth::client_auth::METHODS;
 use crate::signing::foreign::algorithm;
+use crate::signing::jwt;
 
 /// Changes only with a new release or configuration.
-const CACHE: &str = "public, max-age=3600";
+pub(super) const CACHE: &str = "public, max-age=3600";
 
 /// `GET /.well-known/oauth-authorization-server` and its OpenID Connect alias.
 pub async fn authorization_server(State(app): State<App>) -> impl IntoResponse {
     ([(header::CACHE_CONTROL, CACHE)], Json(server_document(&app)))
-}
-
-/// `GET /.well-known/oauth-protected-resource`: the built-in API as a resource.
-pub async fn protected_resource(State(app): State<App>) -> impl IntoResponse {
-    let links = &app.config.links;
-    let document = json!({
-        "resource": links.issuer(),
-        "authorization_servers": [links.issuer()],
-        "jwks_uri": links.to("/oauth/jwks"),
-        "scopes_supported": app.config.scopes.all(),
-        "bearer_methods_supported": ["header"],
-        "resource_name": links.host(),
-        "resource_documentation": links.to("/errors"),
-    });
-    ([(header::CACHE_CONTROL, CACHE)], Json(document))
 }
 
 fn server_document(app: &App) -> Value {
@@ -61,6 +47,8 @@ fn server_document(app: &App) -> Value {
         "revocation_endpoint_auth_signing_alg_values_supported": algorithm::names(),
         "introspection_endpoint_auth_signing_alg_values_supported": algorithm::names(),
         "code_challenge_methods_supported": ["S256"],
+        "dpop_signing_alg_values_supported": algorithm::names(),
+        "introspection_signing_alg_values_supported": jwt::ALGORITHMS,
         "authorization_response_iss_parameter_supported": true,
         "request_parameter_supported": true,
         "request_object_signing_alg_values_supported": algorithm::names(),

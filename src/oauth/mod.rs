@@ -3,26 +3,28 @@
 //! | endpoint | file | standard |
 //! |---|---|---|
 //! | `/oauth/authorize` | [`authorize`] | RFC 6749 §3.1, RFC 7636, RFC 8707, RFC 9101, RFC 9207 |
-//! | `/oauth/par` | [`par`] | RFC 9126 |
-//! | `/oauth/token` | [`token`] | RFC 6749 §3.2 |
+//! | `/oauth/par` | [`par`] | RFC 9126, RFC 9449 §10.1 |
+//! | `/oauth/token` | [`token`] | RFC 6749 §3.2, RFC 9449 §5 |
 //! | `/oauth/revoke` | [`revoke`] | RFC 7009 |
-//! | `/oauth/introspect` | [`introspect`] | RFC 7662 |
+//! | `/oauth/introspect` | [`introspect`] | RFC 7662, RFC 9701 |
 //! | `/oauth/register` | [`register`] | RFC 7591, RFC 7592 |
 //! | `/oauth/jwks` | [`jwks`] | RFC 7517 §5 |
 //! | `/.well-known/oauth-authorization-server` | [`metadata`] | RFC 8414 |
-//! | `/.well-known/oauth-protected-resource` | [`metadata`] | RFC 9728 |
+//! | `/.well-known/oauth-protected-resource` | [`protected_resource`] | RFC 9728 |
 
 pub mod authorize;
 pub mod introspect;
 pub mod jwks;
 pub mod metadata;
 pub mod par;
+pub mod protected_resource;
 pub mod register;
 pub mod revoke;
 pub mod token;
 
 mod client_auth;
 mod client_form;
+mod dpop;
 mod error;
 mod known_client;
 mod params;

@@ -3,6 +3,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -16,6 +17,7 @@ use crate::oauth::authorize::request::AuthorizeRequest;
 use crate::oauth::authorize::request_object;
 use crate::oauth::authorize::source::Source;
 use crate::oauth::client_form::ClientForm;
+use crate::oauth::dpop;
 use crate::oauth::error::Answer;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
@@ -31,20 +33,23 @@ struct Pushed {
     expires_in: i64,
 }
 
-pub async fn post(State(app): State<App>, form: ClientForm) -> Response {
-    match push(&app, form).await {
+pub async fn post(State(app): State<App>, headers: HeaderMap, form: ClientForm) -> Response {
+    let response = match push(&app, &headers, form).await {
         Ok(pushed) => {
             (StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(pushed)).into_response()
         }
         Err(error) => Answer(error, &app.config.links).into_response(),
-    }
+    };
+    dpop::give_nonce(&app, &headers, response)
 }
 
 /// The request is judged now, while the client listens, and again when a person comes with it: by then the client may
 /// have changed.
-async fn push(app: &App, form: ClientForm) -> Result<Pushed, OAuthError> {
+async fn push(app: &App, headers: &HeaderMap, form: ClientForm) -> Result<Pushed, OAuthError> {
     let ClientForm { client, params, act } = form;
-    let source = Source::of_push(app, &client, &params, act.at).await?;
+    let shown = dpop::shown_key(app, headers, "/oauth/par").await?;
+    let mut source = Source::of_push(app, &client, &params, act.at).await?;
+    source.params = dpop::asking_with(source.params, shown)?;
     let parameters = source.params.to_query(&[]);
     if parameters.len() > MAX_PARAMETERS {
         return Err(ErrorCode::TooLarge.because("the request is too large"));

@@ -97,6 +97,13 @@ impl Params {
         Self(kept.cloned().collect())
     }
 
+    /// The same with one more.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: String) -> Self {
+        self.0.push((name.to_owned(), value));
+        self
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

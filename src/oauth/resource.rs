@@ -16,13 +16,11 @@ pub(super) fn asked(params: &Params, config: &Config) -> Result<Vec<String>, OAu
         if !is_uri {
             return Err(ErrorCode::InvalidTarget.because("resource must be an absolute URI without fragment"));
         }
-        let is_known =
-            resource == config.links.issuer() || config.resources.iter().any(|known| known == resource);
-        if !is_known {
+        let Some(resource) = config.resources.meant(resource) else {
             return Err(ErrorCode::InvalidTarget.because("the server knows no such resource"));
-        }
-        if !resources.iter().any(|known| known == resource) {
-            resources.push(resource.to_owned());
+        };
+        if !resources.contains(&resource.identifier) {
+            resources.push(resource.identifier.clone());
         }
     }
     Ok(resources)

@@ -45,6 +45,8 @@ pub struct SessionTokens {
 #[derive(Debug)]
 pub struct LiveSession {
     pub id: SessionId,
+    /// When the person signed in.
+    pub created_at: Timestamp,
     pub user_id: UserId,
     pub email: String,
     pub is_superadmin: bool,
@@ -227,7 +229,7 @@ pub async fn find_live(
     let row = sqlx::query!(
         r#"
         select u.id as "user_id: UserId", u.email, u.is_superadmin, m.role as "role: Role",
-               s.organization_id as "organization_id: OrganizationId"
+               s.organization_id as "organization_id: OrganizationId", s.created_at
           from sessions s
           join users u on u.id = s.user_id
           join members m on m.organization_id = s.organization_id and m.user_id = s.user_id
@@ -244,6 +246,7 @@ pub async fn find_live(
     let Some(organization) = organization::find(db, row.organization_id).await? else { return Ok(None) };
     Ok(Some(LiveSession {
         id: claims.sid,
+        created_at: row.created_at,
         user_id: row.user_id,
         email: row.email,
         is_superadmin: row.is_superadmin,

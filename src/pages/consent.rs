@@ -98,9 +98,7 @@ pub fn page(app: &App, csrf: &Csrf, asked: Asked<'_>) -> Page<Consent> {
             is_reviewed: asked.client.is_reviewed,
         },
         asker: asker(&asked),
-        unverified: !asked
-            .client
-            .is_vouched_for()
+        unverified: (!asked.client.is_vouched_for())
             .then(|| Unverified { is_local: !redirect_uri::is_on_the_web(asked.redirect_uri) }),
         links: links(&asked),
         issuer_host: app.config.links.host().to_owned(),

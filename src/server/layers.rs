@@ -24,6 +24,7 @@ use tower_sessions::cookie::time::Duration;
 
 use crate::accounts::browser_session::Store;
 use crate::app::App;
+use crate::gate::dpop;
 
 /// No request of ours needs more; hostile ones would like to.
 pub(super) const MAX_BODY: usize = 64 * 1024;
@@ -62,8 +63,9 @@ pub(super) fn cors() -> CorsLayer {
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             HeaderName::from_static("mcp-protocol-version"),
+            dpop::HEADER,
         ])
-        .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER])
+        .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER, dpop::NONCE])
         .max_age(std::time::Duration::from_hours(1))
 }
 

@@ -84,10 +84,10 @@ fn elsewhere(app: &App) -> Router {
         .with_state(app.clone())
 }
 
-/// RFC 8414 §3.1 and RFC 9728 §3.1 put an issuer's path behind the well-known one; OpenID Connect before it.
+/// RFC 8414 §3.1 puts an issuer's path behind the well-known one, OpenID Connect before it; RFC 9728 §3.1 puts any path
+/// there that a resource has.
 fn well_known(base_path: &str) -> Router<App> {
     let server = || get(oauth::metadata::authorization_server);
-    let resource = || get(oauth::metadata::protected_resource);
     let mut router = Router::new();
     for name in ["oauth-authorization-server", "openid-configuration"] {
         router = router.route(&format!("/.well-known/{name}"), server());
@@ -97,9 +97,9 @@ fn well_known(base_path: &str) -> Router<App> {
                 .route(&format!("{base_path}/.well-known/{name}"), server());
         }
     }
-    router = router.route("/.well-known/oauth-protected-resource", resource());
-    if !base_path.is_empty() {
-        router = router.route(&format!("/.well-known/oauth-protected-resource{base_path}"), resource());
+    for path in ["", "/", "/{*path}"] {
+        let path = format!("/.well-known/oauth-protected-resource{path}");
+        router = router.route(&path, get(oauth::protected_resource::get));
     }
     router.layer(layers::cors())
 }

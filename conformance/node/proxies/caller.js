@@ -4,7 +4,7 @@ import { request as http } from 'node:http';
 import { request as https } from 'node:https';
 
 /** `headers` are pairs, so that one may come twice. */
-export function call(proxy, path, { method = 'GET', headers = [], from = '127.0.0.1', body, plain = false } = {}) {
+export function call(proxy, path, { method = 'GET', headers = [], from = '127.0.0.1', host, body, plain = false } = {}) {
   const options = {
     host: '127.0.0.1',
     port: plain ? proxy.plainPort : proxy.port,
@@ -14,7 +14,7 @@ export function call(proxy, path, { method = 'GET', headers = [], from = '127.0.
     servername: proxy.host,
     rejectUnauthorized: false, // made for this run
     agent: false,
-    headers: [['Host', plain ? proxy.host : `${proxy.host}:${proxy.port}`], ...sized(method, body), ...headers].flat(),
+    headers: [['Host', host ?? (plain ? proxy.host : `${proxy.host}:${proxy.port}`)], ...sized(method, body), ...headers].flat(),
   };
   return new Promise((resolve, reject) => {
     const request = (plain ? http : https)(options, async (response) => {

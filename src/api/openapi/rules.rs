@@ -190,7 +190,7 @@ fn add_headers(components: &mut Components) {
 fn add_security(components: &mut Components) {
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("An API key, an OAuth access token, or a session's access token."));
+        .description(Some("An API key, an OAuth access token, or a session's access token. An access token that is bound to a key comes as `DPoP` instead, with a proof in the header `DPoP` (RFC 9449)."));
     let session = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("The `access_token` of a session; other credentials will not do."));

@@ -286,7 +286,7 @@ async fn grant_to(
         nonce: request.nonce.as_deref(),
         claims: None,
         authentication: Authentication { at: signed_in.sign_in.at, session: signed_in.sign_in.session_id },
-        dpop_jkt: None,
+        dpop_jkt: request.dpop_jkt.as_deref(),
         expires_at: act.at + request.client.registration.lifetimes.refresh_token_max,
         token_key: keys.newest_token_key(),
     };

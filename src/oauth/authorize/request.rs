@@ -11,6 +11,7 @@ use crate::oauth::authorize::response::ResponseMode;
 use crate::oauth::authorize::response::ReturnAddress;
 use crate::oauth::authorize::source::Source;
 use crate::oauth::authorize::stop::Stop;
+use crate::oauth::dpop;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
 use crate::oauth::known_client;
@@ -31,6 +32,8 @@ pub(in crate::oauth) struct AuthorizeRequest {
     pub scopes: Scopes,
     pub resources: Vec<String>,
     pub code_challenge: Option<String>,
+    /// Thumbprint of the key that the code is bound to.
+    pub dpop_jkt: Option<String>,
     pub nonce: Option<String>,
     pub prompts: Vec<Prompt>,
     pub max_age: Option<TimeDelta>,
@@ -176,6 +179,7 @@ fn check(
         scopes: accepted.scopes,
         resources: resource::asked(params, &app.config)?,
         code_challenge: accepted.code_challenge,
+        dpop_jkt: dpop::asked_key(params)?,
         nonce: params.optional("nonce")?.map(str::to_owned),
         prompts: prompts(params.optional("prompt")?)?,
         max_age: max_age(params.optional("max_age")?)?,

@@ -11,6 +11,7 @@ use crate::grants::access_token::Holder;
 use crate::grants::access_token::NewToken;
 use crate::grants::generation;
 use crate::grants::generation::Ending;
+use crate::oauth::dpop;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
@@ -26,6 +27,7 @@ pub(super) async fn exchange(
     client: &Client,
     params: &Params,
     act: &Act,
+    key: Option<&str>,
 ) -> Result<TokenResponse, OAuthError> {
     let code = params.required("code")?;
     let request = ExchangeRequest {
@@ -40,12 +42,13 @@ pub(super) async fn exchange(
     let mut db = app.db.acquire().await?;
 
     let found = generation::find(&mut db, &keys, Kind::Code, code).await?;
-    // Client, redirect URI and PKCE come before the replay check, so that a stranger with a stolen code
+    // Client, redirect URI, PKCE and the key come before the replay check, so that a stranger with a stolen code
     // cannot log its owner out.
     exchange::decide(request, found.as_ref().map(|(grant, _)| grant))?;
     let Some((grant, presented)) = found else {
         return Err(ErrorCode::InvalidGrant.because("the code is unknown"));
     };
+    dpop::check_binding(client, &grant, presented, key)?;
     if grant.revoked_at.is_some() {
         return Err(ErrorCode::InvalidGrant.because("the grant was revoked"));
     }
@@ -58,7 +61,10 @@ pub(super) async fn exchange(
         Verdict::Current if now >= grant.presentable_until(lifetimes) => {
             return Err(ErrorCode::InvalidGrant.because("the code has expired"));
         }
-        Verdict::Current => generation::move_on(&mut db, &grant, keys.newest_token_key(), now).await?,
+        Verdict::Current => {
+            let bound_to = key.filter(|_| !client.registration.is_confidential());
+            generation::move_on(&mut db, &grant, (keys.newest_token_key(), bound_to), now).await?
+        }
         Verdict::Retry | Verdict::Replay => None,
     };
     let Some(grant) = moved else {
@@ -72,7 +78,7 @@ pub(super) async fn exchange(
     };
 
     let holder = Holder::Grant(&grant);
-    let new = NewToken { client, holder, scopes: &grant.scopes, resources: &resources, dpop_jkt: None };
+    let new = NewToken { client, holder, scopes: &grant.scopes, resources: &resources, dpop_jkt: key };
     let access_token = access_token::mint(&keys, app.issuer(), &new, now)?;
     let refresh_token = if client.has_grant_type(REFRESH_TOKEN) { Some(grant.token(&keys)?) } else { None };
     Ok(TokenResponse::bearer(&access_token, lifetimes.access_token, refresh_token.as_ref(), &grant.scopes))

@@ -12,7 +12,12 @@ use crate::oauth::resource;
 use crate::oauth::token::TokenResponse;
 use crate::protocol::client_credentials;
 
-pub(super) fn issue(app: &App, client: &Client, params: &Params) -> Result<TokenResponse, OAuthError> {
+pub(super) fn issue(
+    app: &App,
+    client: &Client,
+    params: &Params,
+    key: Option<&str>,
+) -> Result<TokenResponse, OAuthError> {
     let scopes = client_credentials::decide(client, params.optional("scope")?, app.config.scopes.all())?;
     let resources = resource::asked(params, &app.config)?;
     let now = app.clock.now();
@@ -23,7 +28,7 @@ pub(super) fn issue(app: &App, client: &Client, params: &Params) -> Result<Token
     })?;
     let holder = Holder::Client(organization);
     let keys = app.keys.current();
-    let new = NewToken { client, holder, scopes: &scopes, resources: &resources, dpop_jkt: None };
+    let new = NewToken { client, holder, scopes: &scopes, resources: &resources, dpop_jkt: key };
     let access_token = access_token::mint(&keys, app.issuer(), &new, now)?;
     // No refresh token (RFC 6749 §4.4.3): the client can always ask again.
     Ok(TokenResponse::bearer(&access_token, client.registration.lifetimes.access_token, None, &scopes))

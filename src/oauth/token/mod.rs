@@ -6,6 +6,7 @@ mod refresh_token;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
@@ -17,20 +18,23 @@ use crate::base::secret::Secret;
 use crate::clients::registration::AUTHORIZATION_CODE;
 use crate::clients::registration::CLIENT_CREDENTIALS;
 use crate::clients::registration::REFRESH_TOKEN;
+use crate::gate::dpop::proof::Refusal;
 use crate::oauth::client_form::ClientForm;
+use crate::oauth::dpop;
 use crate::oauth::error::Answer;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
 use crate::scopes::Scopes;
 
-pub async fn post(State(app): State<App>, form: ClientForm) -> Response {
-    match grant(&app, &form).await {
+pub async fn post(State(app): State<App>, headers: HeaderMap, form: ClientForm) -> Response {
+    let response = match grant(&app, &headers, &form).await {
         Ok(tokens) => tokens.into_response(),
         Err(error) => Answer(error, &app.config.links).into_response(),
-    }
+    };
+    dpop::give_nonce(&app, &headers, response)
 }
 
-async fn grant(app: &App, form: &ClientForm) -> Result<TokenResponse, OAuthError> {
+async fn grant(app: &App, headers: &HeaderMap, form: &ClientForm) -> Result<TokenResponse, OAuthError> {
     let ClientForm { client, params, act } = form;
     let grant_type = params.required("grant_type")?;
     let offered = [AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS];
@@ -41,13 +45,18 @@ async fn grant(app: &App, form: &ClientForm) -> Result<TokenResponse, OAuthError
         return Err(ErrorCode::UnauthorizedClient
             .because(format!("the client is not registered for the grant type {grant_type}")));
     }
+    let key = dpop::shown_key(app, headers, "/oauth/token").await?;
+    if client.registration.dpop_bound_access_tokens && key.is_none() {
+        return Err(Refusal::Missing.into());
+    }
+    let key = key.as_deref();
     let tokens = match grant_type {
-        AUTHORIZATION_CODE => authorization_code::exchange(app, client, params, act).await,
-        REFRESH_TOKEN => refresh_token::refresh(app, client, params, act).await,
-        _ => client_credentials::issue(app, client, params),
+        AUTHORIZATION_CODE => authorization_code::exchange(app, client, params, act, key).await,
+        REFRESH_TOKEN => refresh_token::refresh(app, client, params, act, key).await,
+        _ => client_credentials::issue(app, client, params, key),
     }?;
     app.metrics.count_token_issue(grant_type);
-    Ok(tokens)
+    Ok(tokens.bound_to(key))
 }
 
 /// RFC 6749 §5.1.
@@ -77,6 +86,11 @@ impl TokenResponse {
             refresh_token: refresh_token.map(|token| token.expose().to_owned()),
             scope: scopes.to_string(),
         }
+    }
+
+    /// RFC 9449 §5.
+    fn bound_to(self, key: Option<&str>) -> Self {
+        Self { token_type: if key.is_some() { "DPoP" } else { self.token_type }, ..self }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The refresh token grant (RFC 6749 §6, RFC 9700 §4.14).
 
 use sqlx::Connection;
+use sqlx::PgConnection;
 
 use crate::app::App;
 use crate::audit::act::Act;
@@ -10,6 +11,8 @@ use crate::grants::access_token::Holder;
 use crate::grants::access_token::NewToken;
 use crate::grants::generation;
 use crate::grants::generation::Ending;
+use crate::grants::generation::PresentedGrant;
+use crate::oauth::dpop;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
@@ -25,6 +28,7 @@ pub(super) async fn refresh(
     client: &Client,
     params: &Params,
     act: &Act,
+    key: Option<&str>,
 ) -> Result<TokenResponse, OAuthError> {
     let refresh_token = params.required("refresh_token")?;
     let scope = params.optional("scope")?.filter(|scope| !scope.trim().is_empty());
@@ -52,6 +56,7 @@ pub(super) async fn refresh(
         if scopes.is_empty() {
             return Err(ErrorCode::InvalidScope.because("the client may no longer have what was granted"));
         }
+        dpop::check_binding(client, &grant, presented, key)?;
         let resources = resource::narrowed(params, &app.config, &grant.resources)?;
         let grant = match grant.judge(presented, lifetimes, now) {
             _ if now >= grant.expires_at => {
@@ -61,8 +66,9 @@ pub(super) async fn refresh(
                 return Err(ErrorCode::InvalidGrant.because("the refresh token has expired"));
             }
             Verdict::Current => {
-                let moved = generation::move_on(&mut db, &grant, keys.newest_token_key(), now).await?;
-                let Some(moved) = moved else {
+                let bound_to = key.filter(|_| !client.registration.is_confidential());
+                let with = (keys.newest_token_key(), bound_to);
+                let Some(moved) = generation::move_on(&mut db, &grant, with, now).await? else {
                     lost_race = true;
                     continue;
                 };
@@ -71,23 +77,26 @@ pub(super) async fn refresh(
             // A lost answer: the same successor again, with a new access token.
             Verdict::Retry => grant,
             Verdict::Replay if lost_race && presented == grant.generation - 1 => grant,
-            Verdict::Replay => {
-                // Committed before the refusal: returning the error would take it back.
-                let mut tx = db.begin().await?;
-                generation::revoke(&mut tx, &grant, Ending::Replay, act).await?;
-                tx.commit().await?;
-                tracing::warn!(grant.id = %grant.id, client.id = %client.id, "a refresh token was replayed: grant revoked");
-                return Err(ErrorCode::InvalidGrant
-                    .because("the refresh token was used before; its grant is revoked"));
-            }
+            Verdict::Replay => return Err(replayed(&mut db, &grant, act).await?),
         };
+        // The successor may be bound though what was presented is not.
+        dpop::check_binding(client, &grant, grant.generation, key)?;
 
         let holder = Holder::Grant(&grant);
-        let new = NewToken { client, holder, scopes: &scopes, resources: &resources, dpop_jkt: None };
+        let new = NewToken { client, holder, scopes: &scopes, resources: &resources, dpop_jkt: key };
         let access_token = access_token::mint(&keys, app.issuer(), &new, now)?;
         // For a retry on another node than the first attempt's, its key may be news.
         let keys = app.keys_that(|keys| keys.has_token_key(grant.token_key)).await?;
         let successor = grant.token(&keys)?;
         return Ok(TokenResponse::bearer(&access_token, lifetimes.access_token, Some(&successor), &scopes));
     }
+}
+
+/// Ends the grant. Committed before the refusal: returning the error would take it back.
+async fn replayed(db: &mut PgConnection, grant: &PresentedGrant, act: &Act) -> sqlx::Result<OAuthError> {
+    let mut tx = db.begin().await?;
+    generation::revoke(&mut tx, grant, Ending::Replay, act).await?;
+    tx.commit().await?;
+    tracing::warn!(grant.id = %grant.id, client.id = %grant.client_id, "a refresh token was replayed: grant revoked");
+    Ok(ErrorCode::InvalidGrant.because("the refresh token was used before; its grant is revoked"))
 }

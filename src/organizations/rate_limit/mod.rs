@@ -10,13 +10,12 @@ mod redis;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::base::clock::Timestamp;
 use crate::base::network;
-use crate::base::secret::Secret;
+use crate::base::redis::Redis;
 use crate::organizations::plan::Plan;
 use crate::organizations::rate_limit::memory::Memory;
 use crate::organizations::rate_limit::redis::SharedCounters;
@@ -171,11 +170,10 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// With a Redis in which all nodes count together. A request waits for it no longer than `patience`. Fails only
-    /// if `url` is none: a Redis that is away may come.
-    pub async fn shared(url: &Secret, patience: Duration) -> anyhow::Result<Self> {
-        let shared = SharedCounters::open(url, patience).await?;
-        Ok(Self { memory: Arc::default(), shared: Some(shared) })
+    /// With a Redis, if there is one, in which all nodes count together.
+    pub fn new(redis: Option<Arc<Redis>>) -> Self {
+        let shared = redis.map(|redis| Arc::new(SharedCounters::new(redis)));
+        Self { memory: Arc::default(), shared }
     }
 
     /// `None` without a Redis.

@@ -1,4 +1,5 @@
-//! Errors of the token, revocation and introspection endpoints (RFC 6749 §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 8707 §2).
+//! Errors of the token, revocation and introspection endpoints (RFC 6749 §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 8707 §2,
+//! RFC 9449 §5, RFC 9470 §3).
 
 use crate::pages::errors::Entry;
 
@@ -187,6 +188,67 @@ pub const ERRORS: &[Entry] = &[
         ],
         example: "HTTP/1.1 403 Forbidden\nWWW-Authenticate: Bearer error=\"insufficient_scope\", scope=\"write\"",
         standard: "RFC 6750 §3.1",
+    },
+    Entry {
+        code: "invalid_dpop_proof",
+        meaning: "The DPoP proof is missing where there must be one, or something in it is not as it must be.",
+        place: "/oauth/token, and in WWW-Authenticate APIs that take an access token",
+        status: "400; 401 at an API",
+        retry: "With a new proof. Each counts once.",
+        causes: &[
+            "The same proof was sent twice. Each request takes a new one, also one that is sent again.",
+            "htu is not the address that was called as its owner knows it: another host, port or path. A query does not matter.",
+            "htm is another method than the one of the request.",
+            "The clock of the device is wrong by more than a minute, so that iat is too old or yet to come.",
+            "At an API ath is missing, or is not the SHA-256 of the access token in base64url.",
+            "The header has no jwk, or one with a private key, or alg is none or one with a shared secret.",
+            "The app is registered to get only tokens that are bound to a key, and sent no proof.",
+        ],
+        steps: &[
+            "Read error_description, or message: it names what is wrong.",
+            "Let a library make the proofs, and make one for each request.",
+            "Behind a proxy: the API's own address counts, not the one to which the proxy passes the request on.",
+            "Compare dpop_signing_alg_values_supported in /.well-known/oauth-authorization-server.",
+        ],
+        example: "HTTP/1.1 400 Bad Request\n\n{\n  \"error\": \"invalid_dpop_proof\",\n  \"error_description\": \"the DPoP proof was used before\",\n  \"error_uri\": \"https://auth.example.com/errors/invalid_dpop_proof\"\n}",
+        standard: "RFC 9449 §5 and §7.1",
+    },
+    Entry {
+        code: "use_dpop_nonce",
+        meaning: "This server wants DPoP proofs that repeat a nonce, and this one has none, or one of long ago.",
+        place: "/oauth/token, and in WWW-Authenticate APIs that take an access token",
+        status: "400; 401 at an API",
+        retry: "Yes, at once: with a new proof that has the value of the header DPoP-Nonce as nonce.",
+        causes: &[
+            "It is the first request. The nonce is not known before.",
+            "The nonce is older than a few minutes.",
+            "The library does not know of nonces.",
+        ],
+        steps: &[
+            "Send the request once more, with a proof that has the nonce of the answer.",
+            "Keep the nonce of each answer that has one for the next request to the same server.",
+            "Operators: dpop_nonces says whether nonces are wanted.",
+        ],
+        example: "HTTP/1.1 400 Bad Request\nDPoP-Nonce: 4pVt2m7cXqL9wB3yR0aZ\n\n{\n  \"error\": \"use_dpop_nonce\",\n  \"error_description\": \"the DPoP proof must repeat the nonce in DPoP-Nonce\",\n  \"error_uri\": \"https://auth.example.com/errors/use_dpop_nonce\"\n}",
+        standard: "RFC 9449 §8 and §9",
+    },
+    Entry {
+        code: "insufficient_user_authentication",
+        meaning: "The credential is good, but the person behind it signed in too long ago for this call, or not in the way that it wants.",
+        place: "APIs behind forward-auth that ask for it, also in WWW-Authenticate",
+        status: "401",
+        retry: "With a token from a new sign-in. Refreshing makes no sign-in newer.",
+        causes: &[
+            "More seconds than max_age have passed since the person signed in.",
+            "The person did not sign in in one of the ways that acr_values names.",
+            "It is an API key or a token of the app's own: there is no person behind it who signed in.",
+        ],
+        steps: &[
+            "Read max_age, acr_values and scope in WWW-Authenticate.",
+            "Send the person to /oauth/authorize with the same max_age, acr_values and scope, and use the new token.",
+        ],
+        example: "HTTP/1.1 401 Unauthorized\nWWW-Authenticate: Bearer error=\"insufficient_user_authentication\",\n  scope=\"write\", max_age=\"300\"",
+        standard: "RFC 9470 §3",
     },
     Entry {
         code: "unsupported_token_type",

@@ -9,8 +9,10 @@ pub mod algorithm;
 pub mod header;
 pub mod jws;
 pub mod key_set;
+pub mod nonce;
 pub mod numeric_date;
 pub mod public_key;
+pub mod recent_id;
 pub mod used_id;
 
 mod members;

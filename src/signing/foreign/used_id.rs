@@ -16,7 +16,7 @@ pub struct UsedId<'a> {
 }
 
 impl UsedId<'_> {
-    fn hash(self) -> [u8; 32] {
+    pub(super) fn hash(self) -> [u8; 32] {
         sha256(json!([self.purpose, self.issuer, self.id]).to_string().as_bytes())
     }
 }

@@ -73,7 +73,8 @@ async fn without_a_credential_the_answer_says_where_to_read_on() {
         answer.json,
         json!({ "error": { "code": "unauthorized", "message": "Invalid or missing API key" } })
     );
-    assert_eq!(answer.header("www-authenticate"), Some(format!("Bearer {}", challenge(&server)).as_str()));
+    let expected = format!("Bearer {}, DPoP algs=\"ES256 ", challenge(&server));
+    assert!(answer.header("www-authenticate").unwrap().starts_with(&expected), "{:?}", answer.headers);
     assert_eq!(answer.header("cache-control"), Some("no-store"));
 }
 
@@ -91,7 +92,7 @@ async fn another_scheme_is_as_good_as_none() {
 
         assert_eq!((answer.status, answer.error()), (401, "unauthorized"), "{value}");
         let found = answer.header("www-authenticate").unwrap();
-        assert_eq!(found, format!("Bearer {}", challenge(&server)), "{value}");
+        assert!(found.starts_with(&format!("Bearer {}, DPoP algs=", challenge(&server))), "{value}: {found}");
     }
 }
 

@@ -5,10 +5,14 @@ mod session_refusals;
 mod throttle;
 
 mod credentials;
+mod dpop;
+mod dpop_forward_auth;
 mod insecure;
+mod protected_resource;
 mod rate_limit;
 mod rate_limit_shared;
 mod refusals;
+mod step_up;
 
 mod access_log;
 mod access_log_writer;

@@ -49,6 +49,9 @@ async fn an_access_token_is_described() {
             "aud": scene.server.issuer(),
             "iss": scene.server.issuer(),
             "jti": claims["jti"],
+            "auth_time": now,
+            "acr": "urn:countersign:acr:password",
+            "amr": ["pwd"],
             "org": scene.ada.organization.to_string(),
             "grant": claims["grant"],
         })

@@ -63,7 +63,7 @@ async fn a_caller_who_is_not_known_is_pointed_to_metadata_that_is_there() {
     let answer = server.get(&format!("{PATH}/v1/auth/test")).await;
 
     let challenge = answer.header("www-authenticate").unwrap();
-    let url = challenge.split("resource_metadata=\"").nth(1).unwrap().trim_end_matches('"');
+    let url = challenge.split("resource_metadata=\"").nth(1).unwrap().split('"').next().unwrap();
     assert_eq!(url, format!("{}/.well-known/oauth-protected-resource{PATH}", server.url));
     assert_eq!(server.get(url.strip_prefix(&server.url).unwrap()).await.status, 200);
 }

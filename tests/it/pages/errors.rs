@@ -4,7 +4,7 @@ use crate::support::Answer;
 use crate::support::TestServer;
 
 /// Every code that the contract and its RFCs name.
-const CODES: [&str; 34] = [
+const CODES: [&str; 37] = [
     "bad_request",
     "unauthorized",
     "payment_required",
@@ -34,6 +34,9 @@ const CODES: [&str; 34] = [
     "invalid_target",
     "invalid_token",
     "insufficient_scope",
+    "insufficient_user_authentication",
+    "invalid_dpop_proof",
+    "use_dpop_nonce",
     "access_denied",
     "login_required",
     "consent_required",

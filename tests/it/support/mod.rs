@@ -7,6 +7,7 @@ pub mod document;
 mod oauth_client;
 mod people;
 mod program;
+mod prover;
 mod raw;
 mod receiver;
 mod redis;
@@ -21,6 +22,7 @@ use countersign::api_keys::key::Ending;
 use countersign::api_keys::key::NewApiKey;
 use countersign::app::App;
 use countersign::app::config::Config;
+use countersign::app::config::DpopNonces;
 use countersign::app::config::Settings;
 use countersign::audit::act::Act;
 use countersign::base::clock::Clock;
@@ -59,6 +61,7 @@ pub use program::Folder;
 pub use program::Outcome;
 pub use program::Program;
 pub use program::Running;
+pub(crate) use prover::Prover;
 pub use raw::RawConnection;
 pub use receiver::Received;
 pub use receiver::Receiver;
@@ -101,7 +104,8 @@ impl TestServer {
         Self::start_on(database, clock, adjust).await
     }
 
-    /// Another node of the same deployment: its database and its clock, and its Redis if it has one.
+    /// Another node of the same deployment: its database and its clock, and its Redis if it has one. Of the settings those
+    /// that nodes have in common in some test.
     pub async fn second_node(&self) -> Self {
         let config = &self.app.config;
         Self::start_on(Arc::clone(&self.database), self.clock.clone(), |settings| {
@@ -109,6 +113,11 @@ impl TestServer {
             settings.redis_timeout_milliseconds = config.redis_timeout.as_millis().try_into().unwrap();
             config.links.issuer().clone_into(&mut settings.issuer);
             settings.outgoing_to_private = config.outgoing_to_private;
+            settings.dpop_nonces = match config.dpop_nonces {
+                DpopNonces::Off => "off".to_owned(),
+                DpopNonces::TokenEndpoint => "token_endpoint".to_owned(),
+                DpopNonces::Everywhere => "everywhere".to_owned(),
+            };
         })
         .await
     }
