@@ -1,9 +1,12 @@
 create table users (
-    id            uuid primary key,
-    email         text not null,                     -- as typed; unique whatever its case
-    password_hash text not null,                     -- Argon2id in PHC form
-    is_superadmin boolean not null default false,
-    created_at    timestamptz not null
+    id                uuid primary key,
+    email             text not null,                 -- as typed; unique whatever its case
+    email_verified_at timestamptz,                   -- when a mail to it proved that it is theirs
+    name              text,                          -- as they want apps to call them
+    password_hash     text not null,                 -- Argon2id in PHC form
+    is_superadmin     boolean not null default false,
+    created_at        timestamptz not null,
+    updated_at        timestamptz not null           -- when what apps are told of them last changed
 );
 create unique index users_email_key on users (lower(email));
 

@@ -11,7 +11,7 @@ create table grants (
     redirect_uri_asked boolean not null,              -- then the exchange must name it again (RFC 6749 §4.1.3)
     code_challenge     text,                          -- S256 (RFC 7636 §4.2)
     nonce              text,                          -- for the ID tokens (OpenID Connect Core §3.1.2.1)
-    claims             jsonb,                         -- the `claims` parameter (OpenID Connect Core §5.5)
+    id_token_claims    text[] not null default '{}',  -- asked for by name (OpenID Connect Core §5.5)
     auth_time          timestamptz,                   -- when the person signed in
     acr                text,
     amr                text[] not null default '{}',
@@ -26,6 +26,7 @@ create table grants (
     created_at         timestamptz not null,
     last_used_at       timestamptz,                   -- to within a few seconds
     expires_at         timestamptz not null,          -- the latest end, however often it is refreshed
+    signed_out_at      timestamptz,                   -- its tokens ended with the browser's session; the consent stays
     revoked_at         timestamptz,
     revoked_because    text
 ) with (fillfactor = 80);                             -- room for refreshes to stay on the page
@@ -33,6 +34,32 @@ create index grants_parent_id_idx on grants (parent_id) where parent_id is not n
 create index grants_user_id_idx on grants (user_id, client_id);
 create index grants_client_id_idx on grants (client_id);
 create index grants_organization_id_idx on grants (organization_id);
+create index grants_sid_idx on grants (sid);
+
+-- The apps that have signed a person in by a session of a browser, and asked to hear of its end.
+create view apps_of_sessions as
+select distinct g.sid, g.user_id, g.client_id, c.name
+  from grants g
+  join clients c on c.id = g.client_id
+ where g.scopes @> '{openid}'
+   and g.generation > 0
+   and g.redirect_uri is not null                     -- that browser was sent to the app
+   and c.backchannel_logout_uri is not null
+   and c.disabled_at is null;
+
+-- The outbox of logouts: an app that is to hear that a session of a browser has ended. Written with that end; gone when
+-- the app has heard, or is given up.
+create table logout_deliveries (
+    sid             uuid not null,
+    client_id       uuid not null references clients on delete cascade,
+    user_id         uuid not null references users on delete cascade,
+    started_at      timestamptz not null,
+    next_attempt_at timestamptz not null,             -- while one is made, when another may be
+    primary key (sid, client_id)
+);
+create index logout_deliveries_next_attempt_at_idx on logout_deliveries (next_attempt_at);
+create index logout_deliveries_client_id_idx on logout_deliveries (client_id);
+create index logout_deliveries_user_id_idx on logout_deliveries (user_id);
 
 -- Authorization requests whose parameters do not stand in the browser's address as they are: their client pushed them
 -- before (RFC 9126), or signed them as one object (RFC 9101). A row lives until the request is answered.

@@ -87,16 +87,19 @@ pub async fn revoke(db: &mut PgConnection, user: UserId, id: BrowserSessionId) -
     Ok(done.rows_affected() > 0)
 }
 
-/// Ends all sessions of a person but one.
-pub async fn revoke_others(db: &mut PgConnection, user: UserId, keep: BrowserSessionId) -> sqlx::Result<()> {
-    sqlx::query!(
-        "delete from browser_sessions where user_id = $1 and id <> $2",
+/// Ends all sessions of a person but one, and answers which.
+pub async fn revoke_others(
+    db: &mut PgConnection,
+    user: UserId,
+    keep: BrowserSessionId,
+) -> sqlx::Result<Vec<BrowserSessionId>> {
+    sqlx::query_scalar!(
+        r#"delete from browser_sessions where user_id = $1 and id <> $2 returning id as "id: BrowserSessionId""#,
         user as UserId,
         keep as BrowserSessionId,
     )
-    .execute(db)
-    .await?;
-    Ok(())
+    .fetch_all(db)
+    .await
 }
 
 pub async fn delete_expired(db: &mut PgConnection, now: Timestamp) -> sqlx::Result<()> {
@@ -125,6 +128,8 @@ impl fmt::Debug for Store {
 
 #[async_trait::async_trait]
 impl SessionStore for Store {
+    /// Somebody who signs in again goes on with their session under another cookie: of two requests that do it at
+    /// once, the later one.
     async fn create(&self, record: &mut Record) -> session_store::Result<()> {
         let now = self.clock.now();
         let sign_in = sign_in(&record.data);
@@ -133,6 +138,9 @@ impl SessionStore for Store {
             insert into browser_sessions
                    (id, cookie_hash, user_id, data, created_at, last_seen_at, expires_at)
             values ($1, $2, $3, $4, $5, $5, $6)
+            on conflict (id) do update
+               set cookie_hash = excluded.cookie_hash, user_id = excluded.user_id, data = excluded.data,
+                   last_seen_at = excluded.last_seen_at, expires_at = excluded.expires_at
             "#,
             sign_in.as_ref().map_or_else(|| BrowserSessionId::new(now), |sign_in| sign_in.session_id)
                 as BrowserSessionId,

@@ -11,14 +11,34 @@ use crate::audit::log::Change;
 use crate::base::clock::Timestamp;
 use crate::base::db;
 use crate::base::ids::UserId;
+use crate::base::text;
 
 #[derive(Debug, Clone)]
 pub struct User {
     pub id: UserId,
     /// As typed; unique whatever its case.
     pub email: String,
+    /// When a mail to the address proved that it is theirs.
+    pub email_verified_at: Option<Timestamp>,
+    /// As they want apps to call them.
+    pub name: Option<String>,
     pub is_superadmin: bool,
     pub created_at: Timestamp,
+    /// When what apps are told of them last changed.
+    pub updated_at: Timestamp,
+}
+
+/// In characters.
+const MAX_NAME_LENGTH: usize = 100;
+
+/// A name as it is kept, and none for an empty one; the text of a refusal is for the person.
+pub fn parse_name(text: &str) -> Result<Option<&str>, &'static str> {
+    let name = text.trim();
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let is_name = name.chars().count() <= MAX_NAME_LENGTH && text::is_plain(name);
+    if is_name { Ok(Some(name)) } else { Err("A name has at most 100 characters, none of them invisible.") }
 }
 
 /// `None` if the address is taken.
@@ -28,9 +48,17 @@ pub async fn create(
     password: &PasswordHash,
     now: Timestamp,
 ) -> sqlx::Result<Option<User>> {
-    let user = User { id: UserId::new(now), email: email.to_owned(), is_superadmin: false, created_at: now };
+    let user = User {
+        id: UserId::new(now),
+        email: email.to_owned(),
+        email_verified_at: None,
+        name: None,
+        is_superadmin: false,
+        created_at: now,
+        updated_at: now,
+    };
     let created = sqlx::query!(
-        "insert into users (id, email, password_hash, created_at) values ($1, $2, $3, $4)",
+        "insert into users (id, email, password_hash, created_at, updated_at) values ($1, $2, $3, $4, $4)",
         user.id as UserId,
         user.email,
         password.as_str(),
@@ -48,7 +76,11 @@ pub async fn create(
 pub async fn find(db: &mut PgConnection, id: UserId) -> sqlx::Result<Option<User>> {
     sqlx::query_as!(
         User,
-        r#"select id as "id: UserId", email, is_superadmin, created_at from users where id = $1"#,
+        r#"
+        select id as "id: UserId", email, email_verified_at, name, is_superadmin, created_at, updated_at
+          from users
+         where id = $1
+        "#,
         id as UserId,
     )
     .fetch_optional(db)
@@ -67,7 +99,8 @@ pub async fn lock(db: &mut PgConnection, id: UserId) -> sqlx::Result<()> {
 pub async fn find_by_email(db: &mut PgConnection, email: &str) -> sqlx::Result<Option<(User, PasswordHash)>> {
     let row = sqlx::query!(
         r#"
-        select id as "id: UserId", email, is_superadmin, created_at, password_hash
+        select id as "id: UserId", email, email_verified_at, name, is_superadmin, created_at, updated_at,
+               password_hash
           from users
          where lower(email) = lower($1)
         "#,
@@ -79,8 +112,11 @@ pub async fn find_by_email(db: &mut PgConnection, email: &str) -> sqlx::Result<O
         let user = User {
             id: row.id,
             email: row.email,
+            email_verified_at: row.email_verified_at,
+            name: row.name,
             is_superadmin: row.is_superadmin,
             created_at: row.created_at,
+            updated_at: row.updated_at,
         };
         (user, PasswordHash::from_stored(row.password_hash))
     }))
@@ -111,6 +147,36 @@ pub async fn set_password(db: &mut PgConnection, id: UserId, password: &Password
     Ok(())
 }
 
+/// A mail to the person's address was answered.
+pub async fn note_verified_email(db: &mut PgConnection, id: UserId, now: Timestamp) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update users set email_verified_at = $2, updated_at = $2 where id = $1 and email_verified_at is null",
+        id as UserId,
+        now,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The name has been checked.
+pub async fn set_name(
+    db: &mut PgConnection,
+    id: UserId,
+    name: Option<&str>,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update users set name = $2, updated_at = $3 where id = $1 and name is distinct from $2",
+        id as UserId,
+        name,
+        now,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Those whose address holds `text`; the newest first, at most `limit`, those older than `before`.
 pub async fn search(
     db: &mut PgConnection,
@@ -120,7 +186,7 @@ pub async fn search(
     sqlx::query_as!(
         User,
         r#"
-        select id as "id: UserId", email, is_superadmin, created_at
+        select id as "id: UserId", email, email_verified_at, name, is_superadmin, created_at, updated_at
           from users
          where strpos(lower(email), lower($1)) > 0
            and ($2::uuid is null or id < $2)

@@ -42,6 +42,7 @@ pub struct Metrics {
     rate_limit_fallbacks: Counter,
     token_issues: Family<GrantTypeLabels, Counter>,
     webhook_deliveries: Family<OutcomeLabels, Counter>,
+    logout_deliveries: Family<OutcomeLabels, Counter>,
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -83,6 +84,7 @@ impl Metrics {
             rate_limit_fallbacks: Counter::default(),
             token_issues: Family::default(),
             webhook_deliveries: Family::default(),
+            logout_deliveries: Family::default(),
         };
         let mut registry = Registry::with_prefix("countersign");
         metrics.register(&mut registry);
@@ -119,6 +121,11 @@ impl Metrics {
             "Attempts to deliver a webhook: delivered, refused by the receiver, or failed without an answer",
             self.webhook_deliveries.clone(),
         );
+        registry.register(
+            "logout_deliveries",
+            "Attempts to tell an app of a logout: delivered, refused by the app, or failed",
+            self.logout_deliveries.clone(),
+        );
     }
 
     /// `route` as the router has it, not as it was asked for.
@@ -150,6 +157,10 @@ impl Metrics {
 
     pub fn count_webhook_delivery(&self, outcome: &'static str) {
         self.webhook_deliveries.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    pub fn count_logout_delivery(&self, outcome: &'static str) {
+        self.logout_deliveries.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
     /// As [`CONTENT_TYPE`] says.

@@ -87,7 +87,7 @@ impl ScopeCatalog {
 fn identity() -> [ScopeEntry; 4] {
     [
         ("openid", "Know who you are, to sign you in"),
-        ("profile", "See your profile"),
+        ("profile", "See your name"),
         ("email", "See your e-mail address"),
         ("offline_access", "Keep access while you are away"),
     ]

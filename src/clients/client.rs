@@ -22,6 +22,7 @@ use crate::clients::registration::Lifetimes;
 use crate::clients::registration::Registration;
 use crate::clients::registration::SubjectType;
 use crate::clients::secret;
+use crate::scopes::OFFLINE_ACCESS;
 use crate::scopes::OPENID;
 use crate::scopes::Scopes;
 use crate::signing::algorithm::SigningAlg;
@@ -92,6 +93,13 @@ impl Client {
         scope == OPENID || self.registration.required_scopes.contains(scope)
     }
 
+    /// Whether what it gets for a person ends when they sign out: it asked to hear of that, and not to go on while they
+    /// are away (Back-Channel Logout §2.7).
+    pub fn ends_with_session(&self, scopes: &Scopes) -> bool {
+        let is_told = self.registration.backchannel_logout_uri.is_some() && scopes.contains(OPENID);
+        is_told && !scopes.contains(OFFLINE_ACCESS)
+    }
+
     pub fn has_grant_type(&self, name: &str) -> bool {
         self.registration.grant_types.iter().any(|grant_type| grant_type == name)
     }
@@ -99,6 +107,12 @@ impl Client {
     /// Whether the client registered the URI that a request asks for (RFC 8252 §7.3 for loopback ports).
     pub fn may_redirect_to(&self, asked: &str) -> bool {
         self.registration.redirect_uris.iter().any(|registered| redirect_uri::matches(registered, asked))
+    }
+
+    /// The same after a logout (RP-Initiated Logout §3).
+    pub fn may_return_to(&self, asked: &str) -> bool {
+        let registered = &self.registration.post_logout_redirect_uris;
+        registered.iter().any(|registered| redirect_uri::matches(registered, asked))
     }
 }
 

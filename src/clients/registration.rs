@@ -316,8 +316,11 @@ impl Registration {
             redirect_uri::check(uri)
                 .map_err(|why| invalid("post_logout_redirect_uris", format!("{uri:?} {why}")))?;
         }
-        if self.backchannel_logout_uri.as_ref().is_some_and(|url| !is_reachable_url(url)) {
-            return Err(invalid("backchannel_logout_uri", "backchannel_logout_uri must be an https URL"));
+        // Back-Channel Logout §2.2
+        let is_good = |url: &String| is_reachable_url(url) && !url.contains('#');
+        if self.backchannel_logout_uri.as_ref().is_some_and(|url| !is_good(url)) {
+            let message = "backchannel_logout_uri must be an https URL without a fragment";
+            return Err(invalid("backchannel_logout_uri", message));
         }
         if self.sector_identifier_uri.as_ref().is_some_and(|url| !is_web_url(url)) {
             return Err(invalid("sector_identifier_uri", "sector_identifier_uri must be an https URL"));

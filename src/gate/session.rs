@@ -15,12 +15,12 @@ use crate::accounts::browser_session::SignIn;
 use crate::accounts::user;
 use crate::accounts::user::User;
 use crate::app::App;
-use crate::base::clock::Timestamp;
 use crate::base::ids::BrowserSessionId;
 use crate::base::ids::OrganizationId;
 use crate::base::ids::UserId;
-use crate::gate::client_address::ClientAddress;
 use crate::gate::error::ApiError;
+use crate::gate::provenance::Provenance;
+use crate::grants::sign_out;
 use crate::organizations::organization;
 use crate::organizations::organization::Organization;
 
@@ -150,21 +150,29 @@ fn unavailable(error: Error) -> anyhow::Error {
     sqlx::Error::Io(std::io::Error::other(error.to_string())).into()
 }
 
-/// Begins a session for a person who has just proved who they are. The session's id changes, so that one
-/// planted before is worth nothing.
+/// Begins a session for a person who has just proved who they are, or goes on with theirs, which apps know by its id.
+/// The cookie changes, so that one planted before is worth nothing.
 pub async fn begin(
+    app: &App,
     session: &Session,
     user: UserId,
-    address: ClientAddress,
-    user_agent: &str,
-    now: Timestamp,
+    provenance: &Provenance,
 ) -> anyhow::Result<SignIn> {
+    let before = sign_in(session).await?;
+    let session_id = match before {
+        Some(before) if before.user_id == user => before.session_id,
+        Some(before) => {
+            end_of(app, &before).await?;
+            BrowserSessionId::new(provenance.at)
+        }
+        None => BrowserSessionId::new(provenance.at),
+    };
     let sign_in = SignIn {
-        session_id: BrowserSessionId::new(now),
+        session_id,
         user_id: user,
-        at: now,
-        address: address.to_string(),
-        user_agent: shown_user_agent(user_agent),
+        at: provenance.at,
+        address: provenance.address.to_string(),
+        user_agent: provenance.user_agent.clone().unwrap_or_default(),
     };
     // What was kept for somebody else, in the same browser, is not this person's.
     session.clear().await;
@@ -180,7 +188,16 @@ pub fn shown_user_agent(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect()
 }
 
-/// Ends the session, here and in the database.
-pub async fn end(session: &Session) -> anyhow::Result<()> {
+/// Ends the session, in the database and here; the apps that are to hear of it are written down with it.
+pub async fn end(app: &App, session: &Session) -> anyhow::Result<()> {
+    if let Some(sign_in) = sign_in(session).await? {
+        end_of(app, &sign_in).await?;
+    }
     session.flush().await.map_err(unavailable)
+}
+
+async fn end_of(app: &App, sign_in: &SignIn) -> sqlx::Result<()> {
+    let mut tx = app.db.begin().await?;
+    sign_out::end(&mut tx, sign_in.user_id, sign_in.session_id, app.clock.now()).await?;
+    tx.commit().await
 }

@@ -186,7 +186,8 @@ pub async fn find_live(
          where c.id = $1
            and c.disabled_at is null
            and p.suspended_at is null
-           and ($2::uuid is null or (g.revoked_at is null and g.expires_at > $4 and m.role is not null))
+           and ($2::uuid is null or (g.revoked_at is null and g.signed_out_at is null and g.expires_at > $4
+                                 and m.role is not null))
            and not exists (select from revoked_access_tokens r where r.jti = $3)
         "#,
         client_id as ClientId,

@@ -4,7 +4,6 @@
 //! before, soon, is a client that lost our answer, and gets the same successor; anything else is a copy in
 //! other hands, and ends the grant (RFC 9700 §4.14.2).
 
-use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::PgTransaction;
 
@@ -43,8 +42,8 @@ pub struct PresentedGrant {
     pub redirect_uri_asked: bool,
     pub code_challenge: Option<String>,
     pub nonce: Option<String>,
-    /// The `claims` parameter (OpenID Connect Core §5.5).
-    pub claims: Option<Value>,
+    /// Asked for by name (OpenID Connect Core §5.5).
+    pub id_token_claims: Vec<String>,
     /// When the person signed in.
     pub auth_time: Option<Timestamp>,
     pub acr: Option<String>,
@@ -60,6 +59,7 @@ pub struct PresentedGrant {
     pub rotated_at: Timestamp,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
+    /// Or signed out of.
     pub revoked_at: Option<Timestamp>,
 }
 
@@ -79,6 +79,12 @@ impl PresentedGrant {
     pub fn presentable_until(&self, lifetimes: &Lifetimes) -> Timestamp {
         let idle = if self.generation == 0 { CODE_LIFETIME } else { lifetimes.refresh_token_idle };
         (self.rotated_at + idle).min(self.expires_at)
+    }
+
+    /// The browser's session in which the app has signed the person in; `None` for an app that is elsewhere, to which
+    /// no browser was sent.
+    pub fn browser_session(&self) -> Option<BrowserSessionId> {
+        self.sid.filter(|_| self.redirect_uri.is_some())
     }
 
     /// The token of the generation that was issued last. Fails if its key is not in the ring.
@@ -110,10 +116,10 @@ pub async fn find_by_id(db: &mut PgConnection, id: GrantId) -> sqlx::Result<Opti
                g.client_id as "client_id: ClientId", g.user_id as "user_id: UserId",
                case when m.role = 'member' then array_remove(g.scopes, 'admin') else g.scopes end
                    as "scopes!: Scopes",
-               g.resources, g.redirect_uri, g.redirect_uri_asked, g.code_challenge, g.nonce, g.claims, g.auth_time,
-               g.acr, g.amr, g.sid as "sid: BrowserSessionId", g.dpop_jkt, g.dpop_from,
+               g.resources, g.redirect_uri, g.redirect_uri_asked, g.code_challenge, g.nonce,
+               g.id_token_claims, g.auth_time, g.acr, g.amr, g.sid as "sid: BrowserSessionId", g.dpop_jkt, g.dpop_from,
                g.parent_id as "parent_id: GrantId", g.generation, g.token_key,
-               g.rotated_at, g.created_at, g.expires_at, g.revoked_at
+               g.rotated_at, g.created_at, g.expires_at, coalesce(g.revoked_at, g.signed_out_at) as revoked_at
           from grants g
           join members m on m.organization_id = g.organization_id and m.user_id = g.user_id
           join organizations o on o.id = g.organization_id
@@ -151,6 +157,7 @@ pub async fn move_on(
          where id = $1
            and generation = $2
            and revoked_at is null
+           and signed_out_at is null
         "#,
         grant.id as GrantId,
         grant.generation,

@@ -1,6 +1,5 @@
 //! A grant: one person's consent to one client inside one organization.
 
-use serde_json::Value;
 use serde_json::json;
 use sqlx::PgConnection;
 use sqlx::PgTransaction;
@@ -34,8 +33,8 @@ pub struct NewGrant<'a> {
     pub code_challenge: Option<&'a str>,
     /// For the ID tokens (OpenID Connect Core §3.1.2.1).
     pub nonce: Option<&'a str>,
-    /// The `claims` parameter (OpenID Connect Core §5.5).
-    pub claims: Option<&'a Value>,
+    /// Asked for by name (OpenID Connect Core §5.5).
+    pub id_token_claims: &'a [String],
     pub authentication: Authentication,
     /// Thumbprint of the key that its tokens are to be bound to (RFC 9449 §10).
     pub dpop_jkt: Option<&'a str>,
@@ -64,8 +63,8 @@ pub async fn create(tx: &mut PgTransaction<'_>, new: &NewGrant<'_>, act: &Act) -
         r#"
         insert into grants
                (id, organization_id, client_id, user_id, scopes, resources, redirect_uri, redirect_uri_asked,
-                code_challenge, nonce, claims, auth_time, acr, amr, sid, dpop_jkt, dpop_from, generation, token_key,
-                rotated_at, created_at, expires_at)
+                code_challenge, nonce, id_token_claims, auth_time, acr, amr, sid, dpop_jkt, dpop_from, generation,
+                token_key, rotated_at, created_at, expires_at)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::text,
                 case when $16::text is not null then 0 end, 0, $17, $18, $18, $19)
         "#,
@@ -79,7 +78,7 @@ pub async fn create(tx: &mut PgTransaction<'_>, new: &NewGrant<'_>, act: &Act) -
         new.redirect_uri_asked,
         new.code_challenge,
         new.nonce,
-        new.claims,
+        new.id_token_claims,
         new.authentication.at,
         ACR,
         &AMR as &[&str],
@@ -333,7 +332,8 @@ pub async fn revoke_all(
 }
 
 /// Removes grants whose tokens can never come back, a day after; but of those that a person never took back
-/// the newest stays, because it remembers the consent.
+/// the newest stays, because it remembers the consent, and of each session of a browser the newest, because it
+/// remembers which apps are to hear of the session's end.
 pub async fn delete_dead(db: &mut PgConnection, now: Timestamp) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         r#"
@@ -351,7 +351,9 @@ pub async fn delete_dead(db: &mut PgConnection, now: Timestamp) -> sqlx::Result<
                                    and newer.client_id = g.client_id
                                    and newer.organization_id = g.organization_id
                                    and newer.revoked_at is null
-                                   and newer.id > g.id)))
+                                   and newer.id > g.id
+                                   and (   newer.sid is not distinct from g.sid
+                                        or not exists (select from browser_sessions s where s.id = g.sid)))))
         "#,
         now - chrono::TimeDelta::days(1),
     )

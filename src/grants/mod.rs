@@ -1,5 +1,5 @@
-//! What a client has been given: a person's consent, the code and refresh tokens that follow from it, and
-//! access tokens.
+//! What a client has been given: a person's consent, the code and refresh tokens that follow from it, access tokens,
+//! and word of who the person is, and of when they sign out.
 //!
 //! One row a grant, and none a token. The code and the refresh tokens of a grant are its generations
 //! ([`generation`]): derived from the row, moved on by one statement. Access tokens are signed ([`access_token`])
@@ -12,8 +12,13 @@ pub mod access_token;
 pub mod connected_app;
 pub mod generation;
 pub mod grant;
+pub mod id_token;
+pub mod identity;
+pub mod logout_delivery;
+pub mod logout_token;
 pub mod membership;
 pub mod pending_request;
+pub mod sign_out;
 pub mod subject;
 pub mod unused_client;
 pub mod usage;

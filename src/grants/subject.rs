@@ -1,4 +1,4 @@
-//! `sub`: who a person is to a client (OpenID Connect Core §8).
+//! `sub`: who a person is to a client (OpenID Connect Core §8), and `sid`: in which session of a browser.
 
 use std::fmt;
 
@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::Url;
 
+use crate::base::ids::BrowserSessionId;
 use crate::base::ids::UserId;
 use crate::base::server_secret::ServerSecret;
 use crate::clients::client::Client;
@@ -30,13 +31,23 @@ impl SubjectKey {
     pub fn subject(&self, client: &Client, user: UserId) -> String {
         match client.registration.subject_type {
             SubjectType::Public => user.to_string(),
-            SubjectType::Pairwise => {
-                let mut context = hmac::Context::with_key(&self.0);
-                context.update(&user.to_bytes());
-                context.update(sector(client).as_bytes());
-                URL_SAFE_NO_PAD.encode(context.sign())
-            }
+            SubjectType::Pairwise => self.pairwise(client, user.to_bytes()),
         }
+    }
+
+    /// Two clients that could not tell that a person is the same one must not see it by the session, either.
+    pub fn session(&self, client: &Client, session: BrowserSessionId) -> String {
+        match client.registration.subject_type {
+            SubjectType::Public => session.to_string(),
+            SubjectType::Pairwise => self.pairwise(client, session.to_bytes()),
+        }
+    }
+
+    fn pairwise(&self, client: &Client, id: [u8; 16]) -> String {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(&id);
+        context.update(sector(client).as_bytes());
+        URL_SAFE_NO_PAD.encode(context.sign())
     }
 }
 

@@ -67,6 +67,10 @@ pub enum ErrorCode {
     /// RFC 7591 §3.2.2.
     UnapprovedSoftwareStatement,
     RateLimitExceeded,
+    /// RFC 9470 §5.
+    UnmetAuthenticationRequirements,
+    /// RFC 6750 §3.1.
+    InsufficientScope,
     ServerError,
     TemporarilyUnavailable,
 }
@@ -99,6 +103,10 @@ impl ErrorCode {
             Self::InvalidClientMetadata => ("invalid_client_metadata", StatusCode::BAD_REQUEST),
             Self::UnapprovedSoftwareStatement => ("unapproved_software_statement", StatusCode::BAD_REQUEST),
             Self::RateLimitExceeded => ("rate_limit_exceeded", StatusCode::TOO_MANY_REQUESTS),
+            Self::UnmetAuthenticationRequirements => {
+                ("unmet_authentication_requirements", StatusCode::BAD_REQUEST)
+            }
+            Self::InsufficientScope => ("insufficient_scope", StatusCode::FORBIDDEN),
             Self::ServerError => ("server_error", StatusCode::INTERNAL_SERVER_ERROR),
             Self::TemporarilyUnavailable => ("temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE),
         }

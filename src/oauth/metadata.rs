@@ -10,6 +10,9 @@ use serde_json::json;
 use crate::app::App;
 use crate::app::client_registration::ClientRegistration;
 use crate::clients::registration::GRANT_TYPES;
+use crate::grants::grant::ACR;
+use crate::grants::id_token;
+use crate::grants::identity;
 use crate::oauth::client_auth::METHODS;
 use crate::signing::foreign::algorithm;
 use crate::signing::jwt;
@@ -26,6 +29,7 @@ fn server_document(app: &App) -> Value {
     let links = &app.config.links;
     // What authenticates for introspection is never a public client.
     let confidential_methods: Vec<_> = METHODS.into_iter().filter(|method| *method != "none").collect();
+    let person = identity::CLAIMS.map(|(name, _)| name);
     let mut document = json!({
         "issuer": links.issuer(),
         "authorization_endpoint": links.to("/oauth/authorize"),
@@ -36,6 +40,8 @@ fn server_document(app: &App) -> Value {
         "jwks_uri": links.to("/oauth/jwks"),
         "revocation_endpoint": links.to("/oauth/revoke"),
         "introspection_endpoint": links.to("/oauth/introspect"),
+        "userinfo_endpoint": links.to("/oauth/userinfo"),
+        "end_session_endpoint": links.to("/oauth/logout"),
         "scopes_supported": app.config.scopes.for_people(),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],
@@ -56,8 +62,17 @@ fn server_document(app: &App) -> Value {
         "require_signed_request_object": false,
         // Of other servers; absent would mean that it is (OpenID Connect Discovery §3).
         "request_uri_parameter_supported": false,
-        "prompt_values_supported": ["none", "login", "consent"],
-        "subject_types_supported": ["public"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "display_values_supported": ["page"],
+        "acr_values_supported": [ACR],
+        "subject_types_supported": ["public", "pairwise"],
+        // RS256 is the one that every client knows.
+        "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
+        "claim_types_supported": ["normal"],
+        "claims_supported": id_token::CLAIMS.into_iter().chain(person).collect::<Vec<_>>(),
+        "claims_parameter_supported": true,
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
         "ui_locales_supported": ["en"],
         "service_documentation": links.to("/errors"),
         "client_id_metadata_document_supported": app.config.client_metadata_hosts.is_some(),

@@ -8,6 +8,8 @@
 //! | `/oauth/revoke` | [`revoke`] | RFC 7009 |
 //! | `/oauth/introspect` | [`introspect`] | RFC 7662, RFC 9701 |
 //! | `/oauth/register` | [`register`] | RFC 7591, RFC 7592 |
+//! | `/oauth/userinfo` | [`userinfo`] | OpenID Connect Core §5.3 |
+//! | `/oauth/logout` | [`logout`] | OpenID Connect RP-Initiated Logout 1.0 |
 //! | `/oauth/jwks` | [`jwks`] | RFC 7517 §5 |
 //! | `/.well-known/oauth-authorization-server` | [`metadata`] | RFC 8414 |
 //! | `/.well-known/oauth-protected-resource` | [`protected_resource`] | RFC 9728 |
@@ -15,12 +17,14 @@
 pub mod authorize;
 pub mod introspect;
 pub mod jwks;
+pub mod logout;
 pub mod metadata;
 pub mod par;
 pub mod protected_resource;
 pub mod register;
 pub mod revoke;
 pub mod token;
+pub mod userinfo;
 
 mod client_auth;
 mod client_form;

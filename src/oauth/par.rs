@@ -54,7 +54,7 @@ async fn push(app: &App, headers: &HeaderMap, form: ClientForm) -> Result<Pushed
     if parameters.len() > MAX_PARAMETERS {
         return Err(ErrorCode::TooLarge.because("the request is too large"));
     }
-    let AuthorizeRequest { client, source, .. } = AuthorizeRequest::read(app, client, source)?;
+    let AuthorizeRequest { client, source, .. } = AuthorizeRequest::read(app, client, source).await?;
     let new = NewRequest { client: client.id, parameters: &parameters, is_signed: source.is_signed };
     let mut tx = app.db.begin().await?;
     if let Some(object) = &source.object_id

@@ -8,6 +8,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use sqlx::PgTransaction;
 
+use crate::accounts::user;
 use crate::audit::act::Act;
 use crate::audit::log;
 use crate::audit::log::Change;
@@ -268,7 +269,7 @@ pub async fn find_offer(
 }
 
 /// Makes the person, whose address is `email`, a member. `None` if the token is not that of an open invitation
-/// to them: of several at once, one finds it.
+/// to them: of several at once, one finds it. The token, which only the mail held, proves that the address is theirs.
 pub async fn accept(
     tx: &mut PgTransaction<'_>,
     token: &SecretHash,
@@ -291,6 +292,7 @@ pub async fn accept(
     .fetch_optional(&mut **tx)
     .await?;
     let Some(found) = found else { return Ok(None) };
+    user::note_verified_email(tx, user, act.at).await?;
     let organization = found.organization_id;
     let after = json!({ "email": found.email, "role": found.role.to_string() });
     record(tx, organization, ("invitation.accepted", found.id), (None, Some(after)), act).await?;

@@ -1,7 +1,9 @@
-//! The page for an authorization request that must not be answered by a redirect (RFC 6749 §4.1.2.1).
+//! The page for a request of an app that must not be answered by a redirect (RFC 6749 §4.1.2.1, RP-Initiated Logout §4).
 
 use askama::Template;
 use url::Url;
+
+use crate::pages::parts::Link;
 
 #[derive(Template)]
 #[template(path = "pages/authorize_error.html")]
@@ -17,6 +19,7 @@ pub struct AuthorizeError {
     /// As in `/errors/{code}`.
     pub code: &'static str,
     pub request_id: String,
+    pub way_on: Option<Link>,
 }
 
 /// A redirect URI that is not registered.
@@ -30,7 +33,7 @@ impl Mismatch {
     pub fn new(asked: &str, registered: &[String]) -> Self {
         let differences = registered.iter().map(|uri| difference(asked, uri));
         let nearest = differences.min_by_key(|(rank, _)| *rank);
-        let (_, difference) = nearest.unwrap_or((0, "The app has registered no redirect URI."));
+        let (_, difference) = nearest.unwrap_or((0, "The app has registered none."));
         Self { asked: asked.to_owned(), registered: registered.to_vec(), difference }
     }
 }
@@ -85,6 +88,6 @@ mod tests {
         ] {
             assert_eq!(Mismatch::new(asked, &registered).difference, says, "{asked}");
         }
-        assert_eq!(Mismatch::new("https://x/", &[]).difference, "The app has registered no redirect URI.");
+        assert_eq!(Mismatch::new("https://x/", &[]).difference, "The app has registered none.");
     }
 }

@@ -108,7 +108,7 @@ pub fn page(app: &App, csrf: &Csrf, asked: Asked<'_>) -> Page<Consent> {
         groups: groups(app, &asked),
         resources: asked.resources.to_vec(),
         destination: destination(asked.redirect_uri),
-        duration: duration(asked.client),
+        duration: duration(asked.client, asked.scopes),
         earlier: asked.earlier.first().map(|earlier| Earlier {
             when: words::date(earlier.created_at),
             asks_for_more: asked.scopes.iter().any(|name| is_new(&asked, name)),
@@ -220,13 +220,14 @@ fn destination(redirect_uri: &str) -> String {
     if is_loopback { format!("a program on this computer ({host})") } else { host }
 }
 
-fn duration(client: &Client) -> String {
+fn duration(client: &Client, scopes: &Scopes) -> String {
     let lifetimes = client.registration.lifetimes;
     if !client.has_grant_type(registration::REFRESH_TOKEN) {
         return format!("Access ends by itself after {}.", words::duration(lifetimes.access_token));
     }
+    let end = if client.ends_with_session(scopes) { "sign out here" } else { "take it back" };
     format!(
-        "Access lasts until you take it back. It ends by itself after {} without use, at the latest after {}.",
+        "Access lasts until you {end}. It ends by itself after {} without use, at the latest after {}.",
         words::duration(lifetimes.refresh_token_idle),
         words::duration(lifetimes.refresh_token_max),
     )

@@ -14,7 +14,6 @@ use tower_sessions::Session;
 use crate::app::App;
 use crate::audit::act::Actor;
 use crate::base::ids::OrganizationId;
-use crate::base::ids::UserId;
 use crate::base::secret::Secret;
 use crate::gate::csrf::Csrf;
 use crate::gate::invitation::link_path;
@@ -131,7 +130,7 @@ pub async fn register(
     let whom = (offer.email.as_str(), &token.hash());
     let problem = match sign_in::register_invited(&app, whom, password, provenance.clone()).await? {
         Registered::Yes(user, organization) => {
-            begin(&session, user.id, &provenance).await?;
+            session::begin(&app, &session, user.id, &provenance).await?;
             return Ok(welcome(&session, organization.id, &organization.name).await?.into_response());
         }
         Registered::AddressTaken => {
@@ -144,12 +143,6 @@ pub async fn register(
     let password = Field { problem: Some(problem), ..Field::default() };
     let page = page(&app, signed_in.as_ref(), &csrf, (&token, offer), password);
     Ok(page.status(StatusCode::UNPROCESSABLE_ENTITY).into_response())
-}
-
-async fn begin(session: &Session, user: UserId, provenance: &Provenance) -> Result<(), PageError> {
-    let user_agent = provenance.user_agent.as_deref().unwrap_or_default();
-    session::begin(session, user, provenance.address, user_agent, provenance.at).await?;
-    Ok(())
 }
 
 async fn welcome(session: &Session, organization: OrganizationId, name: &str) -> Result<Redirect, PageError> {

@@ -3,9 +3,7 @@
 use askama::Template;
 use axum::extract::Query;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::http::StatusCode;
-use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
@@ -18,8 +16,8 @@ use crate::base::secret::Secret;
 use crate::clients::client;
 use crate::clients::identifier;
 use crate::clients::redirect_uri;
-use crate::gate::client_address::ClientAddress;
 use crate::gate::csrf::Csrf;
+use crate::gate::provenance::Provenance;
 use crate::gate::session;
 use crate::gate::session::SignedIn;
 use crate::gate::sign_in;
@@ -68,31 +66,31 @@ pub async fn get(
 pub async fn post(
     State(app): State<App>,
     session: Session,
-    (address, csrf): (ClientAddress, Csrf),
-    headers: HeaderMap,
+    (provenance, csrf): (Provenance, Csrf),
     posted: Form,
 ) -> Result<Response, PageError> {
     let next = posted.one("next")?.to_owned();
     let email = posted.one("email")?.to_owned();
     let password = Secret::new(posted.one("password")?);
-    let (status, problem, wait) = match sign_in::authenticate(&app, &email, password, address).await? {
-        Authenticated::Yes(user) => {
-            session::begin(&session, user.id, address, user_agent(&headers), app.clock.now()).await?;
-            return Ok(Redirect::to(destination(&next)).into_response());
-        }
-        Authenticated::No => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "The email or the password is wrong.".to_owned(), None)
-        }
-        Authenticated::Wait(wait) => {
-            let seconds = words::seconds_up(wait);
-            let problem = format!("Too many attempts. Try again in {}.", words::seconds(seconds));
-            (StatusCode::TOO_MANY_REQUESTS, problem, Some(seconds))
-        }
-        Authenticated::Busy => {
-            let problem = "Many people are signing in at this moment. Try again.".to_owned();
-            (StatusCode::SERVICE_UNAVAILABLE, problem, Some(2))
-        }
-    };
+    let (status, problem, wait) =
+        match sign_in::authenticate(&app, &email, password, provenance.address).await? {
+            Authenticated::Yes(user) => {
+                session::begin(&app, &session, user.id, &provenance).await?;
+                return Ok(Redirect::to(destination(&next)).into_response());
+            }
+            Authenticated::No => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "The email or the password is wrong.".to_owned(), None)
+            }
+            Authenticated::Wait(wait) => {
+                let seconds = words::seconds_up(wait);
+                let problem = format!("Too many attempts. Try again in {}.", words::seconds(seconds));
+                (StatusCode::TOO_MANY_REQUESTS, problem, Some(seconds))
+            }
+            Authenticated::Busy => {
+                let problem = "Many people are signing in at this moment. Try again.".to_owned();
+                (StatusCode::SERVICE_UNAVAILABLE, problem, Some(2))
+            }
+        };
     let origin = Origin::of(&app, &next).await?;
     let page = form(&app, &csrf, next, origin, Attempt { email, problem: Some(problem) }).status(status);
     Ok(match wait {
@@ -123,10 +121,6 @@ fn form(app: &App, csrf: &Csrf, next: String, origin: Origin, attempt: Attempt) 
 /// Where a person goes after signing in.
 pub fn destination(next: &str) -> &str {
     if next.is_empty() { "/settings" } else { session::safe_next(Some(next)) }
-}
-
-pub fn user_agent(headers: &HeaderMap) -> &str {
-    headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// What an authorization request, to which the person returns, says of itself.

@@ -3,7 +3,6 @@
 use askama::Template;
 use axum::extract::Query;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::response::Redirect;
@@ -61,7 +60,6 @@ pub async fn post(
     State(app): State<App>,
     session: Session,
     (provenance, csrf): (Provenance, Csrf),
-    headers: HeaderMap,
     posted: Form,
 ) -> Result<Response, PageError> {
     check_open(&app)?;
@@ -73,11 +71,10 @@ pub async fn post(
         ..Register::default()
     };
     let password = Secret::new(posted.one("password")?);
-    let address = provenance.address;
-    match sign_in::register(&app, &page.email.value, password, &page.company_name.value, provenance).await? {
+    let from = provenance.clone();
+    match sign_in::register(&app, &page.email.value, password, &page.company_name.value, from).await? {
         Registered::Yes(user, _) => {
-            let user_agent = login::user_agent(&headers);
-            session::begin(&session, user.id, address, user_agent, app.clock.now()).await?;
+            session::begin(&app, &session, user.id, &provenance).await?;
             return Ok(Redirect::to(login::destination(&page.next)).into_response());
         }
         Registered::AddressTaken => {

@@ -21,9 +21,12 @@ pub const BUILT_IN: [&str; 4] = ["read", "write", "delete", ADMIN];
 /// An ID token is wanted (OpenID Connect Core §3.1.2.1).
 pub const OPENID: &str = "openid";
 
+/// Access is to go on while the person is away (OpenID Connect Core §11).
+pub const OFFLINE_ACCESS: &str = "offline_access";
+
 /// What an app may be told of who the person is, and access while they are away (OpenID Connect Core §5.4, §11). They
 /// open no API, and every app may ask for them: the person decides.
-pub const IDENTITY: [&str; 4] = [OPENID, "profile", "email", "offline_access"];
+pub const IDENTITY: [&str; 4] = [OPENID, "profile", "email", OFFLINE_ACCESS];
 
 /// More than anybody grants; a bound on what hostile input can make us sort.
 const MAX_COUNT: usize = 64;

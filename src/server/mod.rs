@@ -4,6 +4,7 @@ pub mod access_log_writer;
 pub mod database;
 pub mod demo;
 pub mod health;
+pub mod logouts;
 pub mod run;
 pub mod secret;
 pub mod tls;
@@ -13,5 +14,6 @@ pub mod workers;
 mod layers;
 mod metrics;
 mod router;
+mod worker;
 
 pub use router::router;

@@ -111,6 +111,7 @@ fn programs(app: &App) -> Router<App> {
         .route("/oauth/token", post(oauth::token::post).layer(secure()))
         // Over plain HTTP, too: a token that was sent that way by mistake should be revoked (RFC 7009 §2).
         .route("/oauth/revoke", post(oauth::revoke::post))
+        .route("/oauth/userinfo", get(oauth::userinfo::get).post(oauth::userinfo::post).layer(secure()))
         .route("/oauth/jwks", get(oauth::jwks::get))
         .method_not_allowed_fallback(oauth::method_not_allowed)
         .layer(layers::cors());
@@ -228,6 +229,8 @@ fn organization() -> Router<App> {
 fn people(app: &App) -> Router<App> {
     Router::new()
         .route("/oauth/authorize", get(oauth::authorize::get).post(oauth::authorize::post))
+        .route("/oauth/logout", get(oauth::logout::get).post(oauth::logout::post))
+        .route("/oauth/logout/confirm", post(oauth::logout::confirm))
         .route("/", get(pages::home::get))
         .route("/login", get(pages::login::get).post(pages::login::post))
         .route("/register", get(pages::register::get).post(pages::register::post))
@@ -291,6 +294,7 @@ fn settings() -> Router<App> {
         .route("/settings/access-log", get(settings::access_log::list))
         .route("/settings/audit-log", get(settings::audit_log::list))
         .route("/settings/account", get(settings::account::get))
+        .route("/settings/account/name", post(settings::account::change_name))
         .route("/settings/account/password", post(settings::account::change_password))
         .route("/settings/account/sessions/{id}/end", post(settings::account::end_session))
         .route("/settings/account/sessions/end-others", post(settings::account::end_other_sessions))

@@ -24,6 +24,7 @@ use crate::server::access_log_writer;
 use crate::server::database::Database;
 use crate::server::demo;
 use crate::server::demo::Demo;
+use crate::server::logouts;
 use crate::server::metrics;
 use crate::server::router;
 use crate::server::secret;
@@ -63,7 +64,8 @@ pub async fn serve(config: Config, started: impl FnOnce(&Config, &Started)) -> a
         workers::start(&app);
         let access_log = access_log_writer::start(&app);
         metrics::start(&app).await;
-        let webhooks = webhooks::Worker::start(&app);
+        let webhooks = webhooks::start(&app);
+        let logouts = logouts::start(&app);
         started(&app.config, &Started { address, demo });
         let stopped_at = Arc::new(OnceLock::new());
         let stop = note(stop, stopped_at.clone());
@@ -73,7 +75,7 @@ pub async fn serve(config: Config, started: impl FnOnce(&Config, &Started)) -> a
         };
         let gone = stopped_at.get().map_or(Duration::ZERO, Instant::elapsed);
         let left = patience(&app.config).saturating_sub(gone).max(LAST_WRITE);
-        tokio::join!(access_log.stop(left), webhooks.stop(left));
+        tokio::join!(access_log.stop(left), webhooks.stop(left), logouts.stop(left));
         answered
     };
     let result = served.await;

@@ -14,7 +14,6 @@ use axum::http::header;
 use sqlx::Acquire;
 use sqlx::PgConnection;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tokio::task::JoinSet;
 use url::Url;
 
@@ -28,6 +27,7 @@ use crate::base::outgoing::Request;
 use crate::organizations::member;
 use crate::organizations::organization;
 use crate::organizations::webhook;
+use crate::server::worker::Worker;
 use crate::webhooks::due;
 use crate::webhooks::due::Attempt;
 use crate::webhooks::due::Due;
@@ -48,24 +48,9 @@ const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// The worker that delivers.
-pub(super) struct Worker {
-    /// Dropped to tell it to stop.
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Worker {
-    pub(super) fn start(app: &App) -> Self {
-        let (stop, stopped) = oneshot::channel();
-        Self { stop, task: tokio::spawn(deliver_all(app.clone(), stopped)) }
-    }
-
-    /// Waits for what is under way: what is given up is sent again, by whoever finds that its lease is over.
-    pub(super) async fn stop(self, patience: Duration) {
-        drop(self.stop);
-        let _ = tokio::time::timeout(patience, self.task).await;
-    }
+pub(super) fn start(app: &App) -> Worker {
+    let app = app.clone();
+    Worker::start(|stopped| deliver_all(app, stopped))
 }
 
 async fn deliver_all(app: App, mut stopped: oneshot::Receiver<()>) {

@@ -106,6 +106,11 @@ impl Keys {
         self.signing.iter().find(|open| open.key.id == id && open.key.verifies(now))
     }
 
+    /// Also if the key has retired; `None` if it is unknown or revoked.
+    pub fn verifier_of_old(&self, id: &str) -> Option<&OpenKey> {
+        self.signing.iter().find(|open| open.key.id == id)
+    }
+
     /// Whether the key is here with which `token` says it was made; also if it does not look like a token at all.
     pub fn know(&self, token: &str) -> bool {
         if let Some(id) = derived::key_id(token) {
@@ -118,10 +123,12 @@ impl Keys {
         self.token.contains_key(&id)
     }
 
-    /// Every key that verifies, or will: what `GET /oauth/jwks` publishes (RFC 7517 §5).
+    /// Every key that verifies, or will: what `GET /oauth/jwks` publishes (RFC 7517 §5). RS256 stands first, for
+    /// clients that take the first key, and know no other algorithm.
     pub fn jwks(&self, now: Timestamp) -> JwkSet {
-        let keys = self.signing.iter().filter(|open| open.key.verifies(now));
-        JwkSet { keys: keys.map(|open| open.key.public_jwk.clone()).collect() }
+        let mut keys: Vec<_> = self.signing.iter().filter(|open| open.key.verifies(now)).collect();
+        keys.sort_by_key(|open| open.key.algorithm != Algorithm::RS256);
+        JwkSet { keys: keys.into_iter().map(|open| open.key.public_jwk.clone()).collect() }
     }
 
     pub(super) fn token_key(&self, id: i16) -> Option<&hmac::Key> {

@@ -19,7 +19,7 @@ const RETRIES: [i64; 13] =
 
 /// For so long nobody else makes a delivery that somebody took: longer than a request may take, and as short as that
 /// allows, because it is also how long the deliveries of a process that died have to wait.
-const LEASE: TimeDelta = TimeDelta::seconds(20);
+pub const LEASE: TimeDelta = TimeDelta::seconds(20);
 
 /// An endpoint at which everything fails for so long is disabled.
 const PATIENCE: TimeDelta = TimeDelta::days(1);
@@ -272,7 +272,7 @@ async fn record(
 }
 
 /// `None` when it is time to give up.
-fn next_attempt(started_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
+pub fn next_attempt(started_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
     RETRIES.into_iter().map(|seconds| started_at + TimeDelta::seconds(seconds)).find(|at| *at > now)
 }
 

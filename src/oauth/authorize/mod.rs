@@ -3,11 +3,12 @@
 //! The request stays in the query of the URL, from the first visit over the sign-in to the posted decision, and is checked
 //! each time anew. So nothing is stored before the person has agreed, except what the URL only refers to ([`source`]).
 
-mod response;
+mod openid;
 mod stop;
 
 pub(super) mod request;
 pub(super) mod request_object;
+pub(super) mod response;
 pub(super) mod source;
 
 use axum::extract::FromRequestParts;
@@ -111,7 +112,7 @@ async fn prepare(app: &App, parts: &mut Parts, query: &str) -> Result<Asked, Sto
     let client = request::find_client(app, &params, address, now).await?;
     let source = Source::of_url(app, &client, &params, now).await?;
     let may_send_strangers_on = client.is_vouched_for() || Prompt::is_silent(&source.params);
-    let request = AuthorizeRequest::read(app, client, source);
+    let request = AuthorizeRequest::read(app, client, source).await;
     let signed_in = <SignedIn as OptionalFromRequestParts<App>>::from_request_parts(parts, app)
         .await
         .map_err(|failure| Stop::Elsewhere(Box::new(failure.into_response())))?;
@@ -123,16 +124,22 @@ async fn prepare(app: &App, parts: &mut Parts, query: &str) -> Result<Asked, Sto
         }
         request => request?,
     };
-    let is_fresh = |signed_in: &SignedIn| request.is_content_with_sign_in(signed_in.sign_in.at, now);
-    match signed_in.filter(is_fresh) {
+    let will_do = |signed_in: &SignedIn| {
+        let subject = app.subjects.subject(&request.client, signed_in.user.id);
+        request.is_content_with_sign_in(signed_in.sign_in.at, now) && request.openid.means(&subject)
+    };
+    let is_meanwhile = signed_in.as_ref().is_some_and(|signed_in| request.is_meanwhile(signed_in.sign_in.at));
+    let has_tried = is_meanwhile || request.openid.is_after_sign_in;
+    match signed_in.filter(will_do) {
         Some(signed_in) if signed_in.organizations.is_empty() => Err(homeless(&request, &params)),
         Some(signed_in) => {
             let Ok(provenance) = Provenance::from_request_parts(parts, app).await;
             let act = provenance.act(Actor::user(signed_in.user.id, &signed_in.user.email));
             Ok(Asked { request, signed_in, act })
         }
-        None if request.prompts.contains(&Prompt::None) => {
-            Err(request.answer(ErrorCode::LoginRequired.because("the person is not signed in")))
+        None if request.prompts.contains(&Prompt::None) || has_tried => {
+            let description = "nobody is signed in, or somebody else, or too long ago";
+            Err(request.answer(ErrorCode::LoginRequired.because(description)))
         }
         None => Err(to_sign_in(&request.query_after_sign_in(&params))),
     }
@@ -161,7 +168,7 @@ async fn ask(app: &App, parts: &mut Parts, query: &str) -> Result<Response, Stop
     let consents = consents(&mut db, request, signed_in, now).await?;
     let roles = roles(&mut db, signed_in).await?;
     let offered = offered(request, &roles)?;
-    let must_ask = request.prompts.contains(&Prompt::Consent) || !is_remembered(request);
+    let must_ask = request.must_ask(signed_in.sign_in.at) || !is_remembered(request);
     let covering = consents.iter().find(|(_, earlier)| {
         earlier.iter().any(|consent| consent.covers(&request.scopes, &request.resources))
     });
@@ -284,7 +291,7 @@ async fn grant_to(
         redirect_uri_asked: request.redirect_uri_asked,
         code_challenge: request.code_challenge.as_deref(),
         nonce: request.nonce.as_deref(),
-        claims: None,
+        id_token_claims: &request.openid.id_token_claims,
         authentication: Authentication { at: signed_in.sign_in.at, session: signed_in.sign_in.session_id },
         dpop_jkt: request.dpop_jkt.as_deref(),
         expires_at: act.at + request.client.registration.lifetimes.refresh_token_max,

@@ -7,6 +7,8 @@ use crate::base::clock::Timestamp;
 use crate::clients::client::Client;
 use crate::clients::registration::AUTHORIZATION_CODE;
 use crate::gate::client_address::ClientAddress;
+use crate::oauth::authorize::openid;
+use crate::oauth::authorize::openid::OpenId;
 use crate::oauth::authorize::response::ResponseMode;
 use crate::oauth::authorize::response::ReturnAddress;
 use crate::oauth::authorize::source::Source;
@@ -35,6 +37,7 @@ pub(in crate::oauth) struct AuthorizeRequest {
     /// Thumbprint of the key that the code is bound to.
     pub dpop_jkt: Option<String>,
     pub nonce: Option<String>,
+    pub openid: OpenId,
     pub prompts: Vec<Prompt>,
     pub max_age: Option<TimeDelta>,
 }
@@ -45,6 +48,7 @@ pub(in crate::oauth) enum Prompt {
     None,
     Login,
     Consent,
+    SelectAccount,
 }
 
 impl Prompt {
@@ -57,19 +61,23 @@ impl Prompt {
 impl AuthorizeRequest {
     /// Client and redirect URI come first: only when both are proven may anything be sent back. Then how, or the client
     /// would not understand what is said of the rest (OpenID Connect Core §3.1.2.6).
-    pub(in crate::oauth) fn read(app: &App, client: Client, source: Source) -> Result<Self, Stop> {
+    pub(in crate::oauth) async fn read(app: &App, client: Client, source: Source) -> Result<Self, Stop> {
         let params = &source.params;
         let (redirect_uri, redirect_uri_asked) = redirect_uri(params, &client)?;
         let mode = ResponseMode::asked(params.optional("response_mode")?, &redirect_uri)?;
         // A repeated state cannot be sent back: which one?
         let state = params.optional("state").map(|state| state.map(str::to_owned));
         let back = ReturnAddress { redirect_uri, mode, state: state.as_ref().ok().cloned().flatten() };
-        let result = state.and_then(|_| {
+        let checked = async {
+            state?;
             let mut request = check(app, client, source, &back)?;
             request.redirect_uri_asked = redirect_uri_asked;
+            request.openid = OpenId::read(app, &request.source.params, &request.scopes).await?;
+            request.scopes = request.scopes.with(&request.openid.scopes);
             Ok(request)
-        });
-        result.map_err(|error| Stop::Answer { error: Box::new(error), back })
+        };
+        let checked: Result<Self, OAuthError> = checked.await;
+        checked.map_err(|error| Stop::Answer { error: Box::new(error), back })
     }
 
     /// An error for the client.
@@ -87,9 +95,20 @@ impl AuthorizeRequest {
     /// Whether somebody who signed in at `at` need not do it again. To sign in while the request is pending fulfils
     /// `prompt=login` and any `max_age`; where it stands in the URL, those are then left out of it.
     pub(super) fn is_content_with_sign_in(&self, at: Timestamp, now: Timestamp) -> bool {
-        let is_meanwhile = self.source.pending.as_ref().is_some_and(|pending| pending.begun_at < at);
         let is_young = self.max_age.is_none_or(|age| now - at <= age);
-        is_meanwhile || (is_young && !self.prompts.contains(&Prompt::Login))
+        self.is_meanwhile(at) || (is_young && !self.prompts.contains(&Prompt::Login))
+    }
+
+    /// Whether somebody who signed in at `at` did so while the request was pending.
+    pub(super) fn is_meanwhile(&self, at: Timestamp) -> bool {
+        self.source.pending.as_ref().is_some_and(|pending| pending.begun_at < at)
+    }
+
+    /// Whether the person is asked whatever they allowed before. The consent page is also where another account can be
+    /// chosen; whoever has just signed in has chosen.
+    pub(super) fn must_ask(&self, signed_in_at: Timestamp) -> bool {
+        let is_to_choose = self.prompts.contains(&Prompt::SelectAccount) && !self.is_meanwhile(signed_in_at);
+        is_to_choose || self.prompts.contains(&Prompt::Consent)
     }
 
     /// The URL's query as it is to be continued after a sign-in.
@@ -97,8 +116,10 @@ impl AuthorizeRequest {
         if self.source.pending.is_some() {
             return url.to_query(&[]);
         }
-        let query = url.to_query(&["prompt", "max_age"]);
-        if self.prompts.contains(&Prompt::Consent) { format!("{query}&prompt=consent") } else { query }
+        let query = url.to_query(&["prompt", "max_age", openid::AFTER_SIGN_IN]);
+        let prompt = if self.prompts.contains(&Prompt::Consent) { "&prompt=consent" } else { "" };
+        let mark = if self.openid.means_somebody() { "&after_sign_in=1" } else { "" };
+        format!("{query}{prompt}{mark}")
     }
 }
 
@@ -181,6 +202,7 @@ fn check(
         code_challenge: accepted.code_challenge,
         dpop_jkt: dpop::asked_key(params)?,
         nonce: params.optional("nonce")?.map(str::to_owned),
+        openid: OpenId::default(),
         prompts: prompts(params.optional("prompt")?)?,
         max_age: max_age(params.optional("max_age")?)?,
         client,
@@ -194,9 +216,10 @@ fn prompts(text: Option<&str>) -> Result<Vec<Prompt>, OAuthError> {
         .map(|name| match name {
             "none" => Ok(Prompt::None),
             "login" => Ok(Prompt::Login),
-            // The consent page is where another account can be chosen.
-            "consent" | "select_account" => Ok(Prompt::Consent),
-            _ => Err(ErrorCode::InvalidRequest.because("prompt knows none, login and consent")),
+            "consent" => Ok(Prompt::Consent),
+            "select_account" => Ok(Prompt::SelectAccount),
+            _ => Err(ErrorCode::InvalidRequest
+                .because("prompt is not one or several of none, login, consent and select_account")),
         })
         .collect::<Result<_, _>>()?;
     if prompts.contains(&Prompt::None) && prompts.iter().any(|prompt| *prompt != Prompt::None) {

@@ -76,16 +76,9 @@ fn send(links: &Links, address: &ReturnAddress, mut parameters: Vec<(&'static st
     }
 }
 
-/// The URI stays as it was registered, to the letter, and keeps its own query (RFC 6749 §3.1.2). 303, so that a browser
-/// does not send a posted form on (RFC 9700 §4.12).
+/// 303, so that a browser does not send a posted form on (RFC 9700 §4.12).
 fn redirect(redirect_uri: &str, parameters: &[(&str, String)]) -> Response {
-    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
-    let separator = match redirect_uri.split_once('?') {
-        None => "?",
-        Some((_, "")) => "",
-        Some(_) => "&",
-    };
-    match HeaderValue::try_from(format!("{redirect_uri}{separator}{query}")) {
+    match HeaderValue::try_from(with_parameters(redirect_uri, parameters)) {
         Ok(location) => {
             (StatusCode::SEE_OTHER, [(header::LOCATION, location)], [(header::CACHE_CONTROL, "no-store")])
                 .into_response()
@@ -93,4 +86,16 @@ fn redirect(redirect_uri: &str, parameters: &[(&str, String)]) -> Response {
         // A registered URI is ASCII, and so is what was added.
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
+}
+
+/// The URI stays as it was registered, to the letter, and keeps its own query (RFC 6749 §3.1.2).
+pub(in crate::oauth) fn with_parameters(uri: &str, parameters: &[(&str, String)]) -> String {
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+    let separator = match uri.split_once('?') {
+        _ if query.is_empty() => "",
+        None => "?",
+        Some((_, "")) => "",
+        Some(_) => "&",
+    };
+    format!("{uri}{separator}{query}")
 }

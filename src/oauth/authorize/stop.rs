@@ -149,5 +149,6 @@ fn shown(parts: &Parts, sentence: &str, description: String) -> AuthorizeError {
         mismatch: None,
         code: "invalid_request",
         request_id: request_id.unwrap_or_default(),
+        way_on: None,
     }
 }

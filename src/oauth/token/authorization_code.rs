@@ -11,6 +11,8 @@ use crate::grants::access_token::Holder;
 use crate::grants::access_token::NewToken;
 use crate::grants::generation;
 use crate::grants::generation::Ending;
+use crate::grants::id_token;
+use crate::grants::id_token::NewIdToken;
 use crate::oauth::dpop;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
@@ -80,6 +82,11 @@ pub(super) async fn exchange(
     let holder = Holder::Grant(&grant);
     let new = NewToken { client, holder, scopes: &grant.scopes, resources: &resources, dpop_jkt: key };
     let access_token = access_token::mint(&keys, app.issuer(), &new, now)?;
+    let nonce = grant.nonce.as_deref();
+    let new = NewIdToken { client, grant: &grant, scopes: &grant.scopes, access_token: &access_token, nonce };
+    let id_token = id_token::mint(&mut db, &keys, app.issuer(), &new, now).await?;
     let refresh_token = if client.has_grant_type(REFRESH_TOKEN) { Some(grant.token(&keys)?) } else { None };
-    Ok(TokenResponse::bearer(&access_token, lifetimes.access_token, refresh_token.as_ref(), &grant.scopes))
+    let tokens =
+        TokenResponse::bearer(&access_token, lifetimes.access_token, refresh_token.as_ref(), &grant.scopes);
+    Ok(tokens.with_id_token(id_token.as_ref()))
 }

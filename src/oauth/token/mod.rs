@@ -68,6 +68,9 @@ pub struct TokenResponse {
     expires_in: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
+    /// OpenID Connect Core §3.1.3.3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
     /// Always stated: a person may have granted less than was asked.
     scope: String,
 }
@@ -84,6 +87,7 @@ impl TokenResponse {
             token_type: "Bearer",
             expires_in: lifetime.num_seconds(),
             refresh_token: refresh_token.map(|token| token.expose().to_owned()),
+            id_token: None,
             scope: scopes.to_string(),
         }
     }
@@ -91,6 +95,10 @@ impl TokenResponse {
     /// RFC 9449 §5.
     fn bound_to(self, key: Option<&str>) -> Self {
         Self { token_type: if key.is_some() { "DPoP" } else { self.token_type }, ..self }
+    }
+
+    fn with_id_token(self, id_token: Option<&Secret>) -> Self {
+        Self { id_token: id_token.map(|token| token.expose().to_owned()), ..self }
     }
 }
 

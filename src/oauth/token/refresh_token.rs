@@ -12,6 +12,8 @@ use crate::grants::access_token::NewToken;
 use crate::grants::generation;
 use crate::grants::generation::Ending;
 use crate::grants::generation::PresentedGrant;
+use crate::grants::id_token;
+use crate::grants::id_token::NewIdToken;
 use crate::oauth::dpop;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
@@ -85,10 +87,14 @@ pub(super) async fn refresh(
         let holder = Holder::Grant(&grant);
         let new = NewToken { client, holder, scopes: &scopes, resources: &resources, dpop_jkt: key };
         let access_token = access_token::mint(&keys, app.issuer(), &new, now)?;
+        let new =
+            NewIdToken { client, grant: &grant, scopes: &scopes, access_token: &access_token, nonce: None };
+        let id_token = id_token::mint(&mut db, &keys, app.issuer(), &new, now).await?;
         // For a retry on another node than the first attempt's, its key may be news.
         let keys = app.keys_that(|keys| keys.has_token_key(grant.token_key)).await?;
         let successor = grant.token(&keys)?;
-        return Ok(TokenResponse::bearer(&access_token, lifetimes.access_token, Some(&successor), &scopes));
+        let tokens = TokenResponse::bearer(&access_token, lifetimes.access_token, Some(&successor), &scopes);
+        return Ok(tokens.with_id_token(id_token.as_ref()));
     }
 }
 

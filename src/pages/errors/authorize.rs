@@ -45,13 +45,14 @@ pub const ERRORS: &[Entry] = &[
     },
     Entry {
         code: "login_required",
-        meaning: "The app asked for an answer without any page, and nobody is signed in.",
+        meaning: "The app asked for an answer without any page, or for one person, and that is not who is signed in.",
         place: PLACE,
         status: STATUS,
         retry: "Yes, without prompt=none: the person can then sign in.",
         causes: &[
             "prompt=none, and the browser has no session here, or it has ended.",
             "prompt=none with max_age, and the person signed in longer ago than that.",
+            "id_token_hint, or sub in claims, names somebody else than the person who is or has just signed in.",
             "The request ran in a hidden frame, where the browser keeps this server's cookie back.",
         ],
         steps: &[
@@ -134,6 +135,23 @@ pub const ERRORS: &[Entry] = &[
         ],
         example: "https://auth.example.com/oauth/authorize?client_id=cli_…\n  &request_uri=https://app.example.com/request.jwt",
         standard: "RFC 9101 §7",
+    },
+    Entry {
+        code: "unmet_authentication_requirements",
+        meaning: "The app asked for a way of signing in that this server does not have.",
+        place: PLACE,
+        status: STATUS,
+        retry: "No. The request itself has to change.",
+        causes: &[
+            "claims asks for an acr as essential, with values of which none is in acr_values_supported of the metadata.",
+            "acr_values names none of them either, in a request without the scope openid.",
+        ],
+        steps: &[
+            "Ask for one of the acr_values_supported that /.well-known/openid-configuration lists.",
+            "If the app only prefers one, send it in acr_values beside the scope openid: it is then a wish.",
+        ],
+        example: "https://app.example.com/callback?error=unmet_authentication_requirements\n  &state=af0ifjsldkj&iss=https%3A%2F%2Fauth.example.com",
+        standard: "RFC 9470 §5, OpenID Connect Core §5.5.1.1",
     },
     Entry {
         code: "interaction_required",

@@ -153,7 +153,7 @@ pub const ERRORS: &[Entry] = &[
     Entry {
         code: "invalid_token",
         meaning: "The access token is malformed, expired, revoked, or meant for another API.",
-        place: "APIs that take an access token, in WWW-Authenticate",
+        place: "/oauth/userinfo, and APIs that take an access token, in WWW-Authenticate",
         status: "401",
         retry: "Yes, once, with a fresh access token.",
         causes: &[
@@ -173,7 +173,7 @@ pub const ERRORS: &[Entry] = &[
     Entry {
         code: "insufficient_scope",
         meaning: "The access token is good, but lacks a scope that this call needs.",
-        place: "APIs that take an access token, in WWW-Authenticate",
+        place: "/oauth/userinfo, and APIs that take an access token, in WWW-Authenticate",
         status: "403",
         retry: "Only with a token that has the scope.",
         causes: &[

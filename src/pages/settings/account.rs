@@ -21,6 +21,7 @@ use crate::base::secret::Secret;
 use crate::gate::client_address::ClientAddress;
 use crate::gate::sign_in;
 use crate::gate::sign_in::Authenticated;
+use crate::grants::sign_out;
 use crate::organizations::member;
 use crate::organizations::session;
 use crate::pages::error::PageError;
@@ -42,10 +43,23 @@ const SIGNED_OUT_ELSEWHERE: &str = "signed out everywhere else";
 pub struct Account {
     frame: Frame,
     memberships: Vec<Membership>,
-    current_password: Field,
-    new_password: Field,
+    fields: Fields,
     /// This one first, then the one seen last.
     sessions: Vec<SessionRow>,
+}
+
+/// What can be typed in.
+#[derive(Default)]
+struct Fields {
+    name: Field,
+    current_password: Field,
+    new_password: Field,
+}
+
+impl Fields {
+    fn of(visitor: &Visitor) -> Self {
+        Self { name: Field::new(visitor.user().name.clone().unwrap_or_default()), ..Self::default() }
+    }
 }
 
 struct Membership {
@@ -64,15 +78,10 @@ struct SessionRow {
 }
 
 pub async fn get(State(app): State<App>, visitor: Visitor) -> Result<Page<Account>, PageError> {
-    page(&app, &visitor, Field::default(), Field::default()).await
+    page(&app, &visitor, Fields::of(&visitor)).await
 }
 
-async fn page(
-    app: &App,
-    visitor: &Visitor,
-    current_password: Field,
-    new_password: Field,
-) -> Result<Page<Account>, PageError> {
+async fn page(app: &App, visitor: &Visitor, fields: Fields) -> Result<Page<Account>, PageError> {
     let now = app.clock.now();
     let this = visitor.signed_in.sign_in.session_id;
     let mut db = app.db.acquire().await?;
@@ -88,8 +97,7 @@ async fn page(
     let account = Account {
         frame: visitor.frame(ACCOUNT).await?,
         memberships,
-        current_password,
-        new_password,
+        fields,
         sessions: sessions.into_iter().map(|session| row(session, this, now)).collect(),
     };
     Ok(visitor.page(app, account))
@@ -106,6 +114,27 @@ fn row(session: BrowserSession, this: BrowserSessionId, now: Timestamp) -> Sessi
     }
 }
 
+pub async fn change_name(
+    State(app): State<App>,
+    visitor: Visitor,
+    posted: Form,
+) -> Result<Response, PageError> {
+    let typed = posted.one("name")?;
+    let name = match user::parse_name(typed) {
+        Ok(name) => name,
+        Err(problem) => {
+            let name = Field { value: typed.to_owned(), problem: Some(problem.to_owned()) };
+            let page = page(&app, &visitor, Fields { name, ..Fields::default() }).await?;
+            return Ok(page.status(StatusCode::UNPROCESSABLE_ENTITY).into_response());
+        }
+    };
+    let mut db = app.db.acquire().await?;
+    user::set_name(&mut db, visitor.user().id, name, app.clock.now()).await?;
+    drop(db);
+    visitor.notify(if name.is_some() { "Your name is saved." } else { "Your name is removed." }).await?;
+    Ok(Redirect::to(ACCOUNT).into_response())
+}
+
 pub async fn change_password(
     State(app): State<App>,
     visitor: Visitor,
@@ -115,19 +144,21 @@ pub async fn change_password(
     let current = Secret::new(posted.one("current_password")?);
     let new = Secret::new(posted.one("new_password")?);
     let problem = |problem: String| Field { problem: Some(problem), ..Field::default() };
-    let mut fields = (Field::default(), Field::default());
+    let mut fields = Fields::of(&visitor);
     if let Err(message) = sign_in::check_password(&new) {
-        fields.1 = problem(words::sentence(&message));
+        fields.new_password = problem(words::sentence(&message));
     } else {
         // Guessing here is slowed down like guessing at the sign-in.
         match sign_in::authenticate(&app, &visitor.user().email, current, address).await? {
             Authenticated::Yes(_) => return Ok(save_password(&app, &visitor, new).await?.into_response()),
-            Authenticated::No => fields.0 = problem("This is not your current password.".to_owned()),
+            Authenticated::No => {
+                fields.current_password = problem("This is not your current password.".to_owned());
+            }
             Authenticated::Wait(wait) => return Err(PageError::too_many_attempts(wait)),
             Authenticated::Busy => return Err(StatusCode::SERVICE_UNAVAILABLE.into()),
         }
     }
-    let page = page(&app, &visitor, fields.0, fields.1).await?;
+    let page = page(&app, &visitor, fields).await?;
     Ok(page.status(StatusCode::UNPROCESSABLE_ENTITY).into_response())
 }
 
@@ -138,7 +169,7 @@ async fn save_password(app: &App, visitor: &Visitor, new: Secret) -> Result<Redi
     let mut connection = app.db.acquire().await?;
     let mut tx = connection.begin().await?;
     user::set_password(&mut tx, user, &hash).await?;
-    browser_session::revoke_others(&mut tx, user, visitor.signed_in.sign_in.session_id).await?;
+    sign_out::end_others(&mut tx, user, visitor.signed_in.sign_in.session_id, now).await?;
     session::revoke_all_of(&mut tx, user, PASSWORD_CHANGED, now).await?;
     tx.commit().await?;
     drop(connection);
@@ -154,11 +185,11 @@ pub async fn end_session(
 ) -> Result<Redirect, PageError> {
     let gone = || PageError::not_found().way_on(ACCOUNT, "Account");
     let id = BrowserSessionId::from_str(&id).map_err(|_| gone())?;
-    let mut db = app.db.acquire().await?;
-    if !browser_session::revoke(&mut db, visitor.user().id, id).await? {
+    let mut tx = app.db.begin().await?;
+    if !sign_out::end(&mut tx, visitor.user().id, id, app.clock.now()).await? {
         return Err(gone());
     }
-    drop(db);
+    tx.commit().await?;
     visitor.notify("That device is signed out.").await?;
     Ok(Redirect::to(ACCOUNT))
 }
@@ -168,11 +199,11 @@ pub async fn end_other_sessions(
     visitor: Visitor,
     _posted: Form,
 ) -> Result<Redirect, PageError> {
-    let user = visitor.user().id;
+    let (user, now) = (visitor.user().id, app.clock.now());
     let mut connection = app.db.acquire().await?;
     let mut tx = connection.begin().await?;
-    browser_session::revoke_others(&mut tx, user, visitor.signed_in.sign_in.session_id).await?;
-    session::revoke_all_of(&mut tx, user, SIGNED_OUT_ELSEWHERE, app.clock.now()).await?;
+    sign_out::end_others(&mut tx, user, visitor.signed_in.sign_in.session_id, now).await?;
+    session::revoke_all_of(&mut tx, user, SIGNED_OUT_ELSEWHERE, now).await?;
     tx.commit().await?;
     drop(connection);
     visitor.notify("Everywhere else you are signed out.").await?;

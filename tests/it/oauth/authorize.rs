@@ -85,6 +85,22 @@ async fn parameters_that_the_endpoint_does_not_know_are_ignored() {
 }
 
 #[tokio::test]
+async fn what_only_helps_the_person_is_no_error() {
+    let scene = Scene::new().await;
+    let changes = [
+        ("scope", "openid read"),
+        ("display", "popup"),
+        ("ui_locales", "fr-CA fr xx-nonsense"),
+        ("claims_locales", "de"),
+        ("acr_values", "1 2"),
+    ];
+
+    let answer = scene.client.ask(&scene.browser, &Pkce::default(), &changes).await;
+
+    assert!(answer.location_params().contains_key("code"), "{}", answer.location());
+}
+
+#[tokio::test]
 async fn parameters_without_a_value_are_as_good_as_absent() {
     let scene = Scene::new().await;
     let path = scene.client.authorize_path(&Pkce::default(), &[]);

@@ -9,7 +9,7 @@ use crate::support::CALLBACK;
 use crate::support::Pkce;
 use crate::support::TestServer;
 
-const PARAMETERS: [&str; 12] = [
+const PARAMETERS: [&str; 15] = [
     "client_id",
     "redirect_uri",
     "response_type",
@@ -22,6 +22,9 @@ const PARAMETERS: [&str; 12] = [
     "max_age",
     "nonce",
     "login_hint",
+    "claims",
+    "acr_values",
+    "id_token_hint",
 ];
 
 /// An error that goes to the client, with all that belongs to it.
@@ -162,6 +165,9 @@ async fn a_repeated_parameter_goes_back_as_an_invalid_request() {
         ("max_age", "1"),
         ("nonce", "n"),
         ("login_hint", "a"),
+        ("claims", "{}"),
+        ("acr_values", "urn:countersign:acr:password"),
+        ("id_token_hint", "x"),
     ];
     let path = scene.client.authorize_path(&Pkce::default(), &all);
 
@@ -271,6 +277,7 @@ async fn the_page_that_an_error_points_to_is_there() {
         "invalid_request_object",
         "invalid_request_uri",
         "request_uri_not_supported",
+        "unmet_authentication_requirements",
     ] {
         let page = scene.server.get(&format!("/errors/{error}")).await;
 

@@ -18,9 +18,14 @@ use crate::support::TestServer;
 
 /// As a resource server that knows nothing but the issuer: by the published key, its algorithm, its type.
 pub async fn verified(server: &TestServer, token: &str, audience: &str) -> Option<Value> {
+    verified_as(server, "at+jwt", token, audience).await
+}
+
+/// Of whatever type.
+pub async fn verified_as(server: &TestServer, typ: &str, token: &str, audience: &str) -> Option<Value> {
     let keys: JwkSet = serde_json::from_value(server.get("/oauth/jwks").await.json).unwrap();
     let header = jsonwebtoken::decode_header(token).unwrap();
-    assert_eq!(header.typ.as_deref(), Some("at+jwt"));
+    assert_eq!(header.typ.as_deref(), Some(typ));
     let key = keys.find(header.kid.as_deref().unwrap())?;
     let algorithm: Algorithm = key.common.key_algorithm.unwrap().to_string().parse().unwrap();
     let mut validation = Validation::new(algorithm);

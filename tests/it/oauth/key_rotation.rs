@@ -23,7 +23,7 @@ pub async fn rotate(server: &TestServer, announce: TimeDelta) -> String {
     rotate_of(server, Algorithm::ES256, announce).await
 }
 
-async fn rotate_of(server: &TestServer, algorithm: Algorithm, announce: TimeDelta) -> String {
+pub async fn rotate_of(server: &TestServer, algorithm: Algorithm, announce: TimeDelta) -> String {
     let now = server.clock.now();
     let mut tx = server.app.db.begin().await.unwrap();
     keyring::lock(&mut tx).await.unwrap();

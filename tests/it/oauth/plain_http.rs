@@ -59,6 +59,19 @@ async fn a_request_is_pushed_over_https_only() {
     assert_eq!(secure.status, 201, "{}", secure.text);
 }
 
+#[tokio::test]
+async fn userinfo_takes_https_only() {
+    let scene = Scene::behind_a_proxy().await;
+    let token = scene.tokens_with(&[("scope", "openid")]).await.field("access_token");
+    let request = || scene.server.request("GET", "/oauth/userinfo").bearer_auth(&token);
+
+    let plain = Answer::of(from_afar(request(), "http")).await;
+    let secure = Answer::of(from_afar(request(), "https")).await;
+
+    assert_refused(&plain, 403, "invalid_request");
+    assert_eq!(secure.status, 200, "{}", secure.text);
+}
+
 /// RFC 7009 §2: a token that was sent that way by mistake should be revoked.
 #[tokio::test]
 async fn a_token_can_be_revoked_over_plain_http() {

@@ -189,3 +189,59 @@ async fn none_with_a_sign_in_older_than_max_age_is_login_required() {
 
     assert_error(&answer, "login_required");
 }
+
+#[tokio::test]
+async fn select_account_lets_the_person_sign_in_as_somebody_else() {
+    let scene = Scene::new().await;
+    scene.tokens().await;
+    let bob = scene.server.user("bob").await;
+    scene.client.tokens(&scene.server, &scene.server.browser_of(&bob).await).await;
+
+    let page = scene.ask_with(&scene.browser, &[("prompt", "select_account")]).await;
+    let link = page.text.split("<a href=\"/login?").nth(1).unwrap().split('"').next().unwrap();
+    let sign_in = scene.browser.get(&format!("/login?{}", link.replace("&#38;", "&"))).await;
+    let form = form_of(&sign_in, "/login");
+    let signed_in = scene.browser.send(&form, &[("email", &bob.email), ("password", PASSWORD)]).await;
+    let after = scene.browser.get(signed_in.location()).await;
+
+    assert!(page.text.contains("ada@example.com"), "{}", page.text);
+    assert!(after.text.contains("bob@example.com"), "{}", after.text);
+}
+
+#[tokio::test]
+async fn select_account_is_fulfilled_by_a_sign_in() {
+    let scene = Scene::new().await;
+    scene.tokens().await;
+    let stranger = scene.server.browser();
+
+    let asked = scene.ask_with(&stranger, &[("prompt", "select_account")]).await;
+    let after = scene.sign_in_again(&stranger, &asked).await;
+
+    assert_granted(&after);
+}
+
+#[tokio::test]
+async fn select_account_in_a_pushed_request_is_fulfilled_by_a_sign_in_too() {
+    let scene = Scene::new().await;
+    scene.tokens().await;
+    let path = scene.pushed_path(&Pkce::default(), &[("prompt", "select_account")]).await;
+    let stranger = scene.server.browser();
+
+    let signed_in = scene.browser.get(&path).await;
+    let asked = stranger.get(&path).await;
+    let after = scene.go_through_sign_in(&stranger, &asked).await;
+
+    assert_consent_page(&signed_in);
+    assert_granted(&after);
+}
+
+#[tokio::test]
+async fn a_value_that_the_server_does_not_know_is_an_invalid_request() {
+    let scene = Scene::new().await;
+
+    for prompt in ["create", "Login", "none,login", "login create", "none select_account", "\u{e9}"] {
+        let answer = scene.ask_with(&scene.browser, &[("prompt", prompt)]).await;
+
+        assert_error(&answer, "invalid_request");
+    }
+}

@@ -4,7 +4,7 @@ use crate::support::Answer;
 use crate::support::TestServer;
 
 /// Every code that the contract and its RFCs name.
-const CODES: [&str; 37] = [
+const CODES: [&str; 38] = [
     "bad_request",
     "unauthorized",
     "payment_required",
@@ -40,6 +40,7 @@ const CODES: [&str; 37] = [
     "access_denied",
     "login_required",
     "consent_required",
+    "unmet_authentication_requirements",
     "server_error",
     "temporarily_unavailable",
 ];

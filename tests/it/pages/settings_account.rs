@@ -6,6 +6,7 @@ use crate::support::Answer;
 use crate::support::Browser;
 use crate::support::PASSWORD;
 use crate::support::TestServer;
+use crate::support::field_of;
 
 const NEW_PASSWORD: &str = "an even better horse";
 const ACCOUNT: &str = "/settings/account";
@@ -153,4 +154,43 @@ async fn guessing_the_current_password_has_to_wait_like_signing_in() {
     let refused = refused.expect("twenty guesses were free");
     assert!(refused.header("retry-after").unwrap().parse::<i64>().unwrap() >= 1);
     assert!(refused.header("content-type").unwrap().starts_with("text/html"));
+}
+
+#[tokio::test]
+async fn a_person_says_how_apps_call_them() {
+    let server = TestServer::start().await;
+    let browser = server.browser_of(&server.user("ada").await).await;
+    let name_after = async |name: &str| {
+        let answer = browser.submit(ACCOUNT, "/settings/account/name", &[("name", name)]).await;
+        assert_eq!((answer.status, answer.location()), (303, ACCOUNT), "{name:?}");
+        field_of(&browser.get(ACCOUNT).await, "name").unwrap()
+    };
+
+    assert_eq!(name_after("  Ada Lovelace ").await, "Ada Lovelace");
+    assert_eq!(name_after("<b>Zoë</b> & \"株\"").await, "<b>Zoë</b> & \"株\"");
+    assert_eq!(name_after(&"é".repeat(100)).await, "é".repeat(100));
+    assert_eq!(name_after("").await, "");
+}
+
+#[tokio::test]
+async fn what_is_no_name_is_not_kept() {
+    let server = TestServer::start().await;
+    let browser = server.browser_of(&server.user("ada").await).await;
+    browser.submit(ACCOUNT, "/settings/account/name", &[("name", "Ada")]).await;
+    let csrf = browser.csrf(ACCOUNT).await;
+
+    for (name, status) in
+        [(&*"x".repeat(101), 422), ("Ada\u{202e}", 422), ("A\nB", 422), ("\u{200b}", 422), ("A\0", 400)]
+    {
+        let answer = browser.post("/settings/account/name", &[("csrf", &csrf), ("name", name)]).await;
+
+        assert_eq!(answer.status, status, "{name:?}");
+        assert_eq!(answer.text.contains("id=\"name-problem\""), status == 422, "{name:?}");
+    }
+    let without_token = browser.post("/settings/account/name", &[("name", "Eve")]).await;
+    let twice =
+        browser.post("/settings/account/name", &[("csrf", &csrf), ("name", "a"), ("name", "b")]).await;
+
+    assert_eq!((without_token.status, twice.status), (403, 400));
+    assert_eq!(field_of(&browser.get(ACCOUNT).await, "name").as_deref(), Some("Ada"));
 }

@@ -79,6 +79,25 @@ async fn a_public_app_has_no_secret() {
 }
 
 #[tokio::test]
+async fn an_app_says_where_people_go_who_leave_and_where_it_hears_of_it() {
+    let (server, ada, browser) = start().await;
+    let (_, admin) = server.key(ada.organization, "admin").await;
+
+    let addresses = "https://app.example/left\n https://app.example/bye ";
+    let hears = "https://app.example/logout?x=1";
+    let changes = [("post_logout_redirect_uris", addresses), ("backchannel_logout_uri", hears)];
+    let answer = register(&browser, &[&[("kind", "public")][..], &changes].concat()).await;
+
+    let shown = server.get_as(&admin, "/v1/clients").await.json["data"][0].clone();
+    let expected = ["https://app.example/left", "https://app.example/bye"];
+    assert_eq!(shown["post_logout_redirect_uris"], serde_json::json!(expected));
+    assert_eq!(shown["backchannel_logout_uri"], hears);
+    let page = browser.get(answer.location()).await;
+    assert!(page.text.contains(&expected.join("\n")), "{}", page.text);
+    assert_eq!(field_of(&page, "backchannel_logout_uri").as_deref(), Some(hears));
+}
+
+#[tokio::test]
 async fn a_form_that_will_not_do_says_so_beside_its_field() {
     let (server, ada, browser) = start().await;
     let long = "x".repeat(1000);
@@ -90,6 +109,8 @@ async fn a_form_that_will_not_do_says_so_beside_its_field() {
         (vec![("redirect_uris", "")], "redirect_uris-problem"),
         (vec![("redirect_uris", "https://app.example/cb#x")], "redirect_uris-problem"),
         (vec![("redirect_uris", "https://app.example/cb\njavascript:alert(1)")], "redirect_uris-problem"),
+        (vec![("post_logout_redirect_uris", "http://app.example/left")], "post_logout_redirect_uris-problem"),
+        (vec![("backchannel_logout_uri", "https://app.example/#x")], "backchannel_logout_uri-problem"),
         (vec![("scope", "fly")], "scopes-problem"),
         (vec![("grant_type", "password")], "grant_type-problem"),
         (vec![("kind", "public"), ("grant_type", "client_credentials")], "grant_type-problem"),

@@ -1,6 +1,7 @@
 //! The server as a process: how it starts, what it says, and how it ends; and what every answer of it has.
 
 mod log;
+mod logouts;
 mod mail;
 mod metrics;
 mod process;

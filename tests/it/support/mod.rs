@@ -166,6 +166,11 @@ impl TestServer {
         countersign::server::webhooks::deliver_due(&self.app).await.unwrap()
     }
 
+    /// Tells all apps of logouts that are to hear of one, and answers how many there were.
+    pub async fn tell_of_logouts(&self) -> usize {
+        countersign::server::logouts::deliver_due(&self.app).await.unwrap()
+    }
+
     pub fn issuer(&self) -> &str {
         self.app.config.links.issuer()
     }

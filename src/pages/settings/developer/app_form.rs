@@ -43,6 +43,8 @@ pub struct AppForm {
     pub name: Field,
     pub homepage_url: Field,
     pub redirect_uris: Field,
+    pub post_logout_redirect_uris: Field,
+    pub backchannel_logout_uri: Field,
     /// Empty for an app that exists: its type stays.
     pub kinds: Vec<Choice>,
     pub grant_types: Vec<Choice>,
@@ -83,6 +85,8 @@ pub fn show(app: &App, registration: &Registration, is_new: bool) -> AppForm {
         name: Field::new(registration.name.as_str()),
         homepage_url: Field::new(registration.homepage_url.clone().unwrap_or_default()),
         redirect_uris: Field::new(registration.redirect_uris.join("\n")),
+        post_logout_redirect_uris: Field::new(registration.post_logout_redirect_uris.join("\n")),
+        backchannel_logout_uri: Field::new(registration.backchannel_logout_uri.clone().unwrap_or_default()),
         kinds: KINDS.iter().filter(|_| is_new).map(|entry| choice(*entry, entry.0 == kind)).collect(),
         grant_types: GRANT_TYPES.map(|entry| choice(entry, has(entry.0))).into(),
         scopes: entries
@@ -106,11 +110,16 @@ pub fn read(posted: &Form, before: &Registration) -> Result<Registration, PageEr
     // Who ticks only “required” means both.
     let scopes =
         Scopes::from_names(posted.all("scope").chain(posted.all("required_scope"))).map_err(unreadable)?;
-    let lines = posted.one("redirect_uris")?.lines().map(str::trim);
+    let lines = |name| {
+        let lines = posted.one(name)?.lines().map(str::trim);
+        Ok::<_, PageError>(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
+    };
     Ok(Registration {
         name: posted.one("name")?.trim().to_owned(),
         homepage_url: optional("homepage_url")?,
-        redirect_uris: lines.filter(|line| !line.is_empty()).map(str::to_owned).collect(),
+        redirect_uris: lines("redirect_uris")?,
+        post_logout_redirect_uris: lines("post_logout_redirect_uris")?,
+        backchannel_logout_uri: optional("backchannel_logout_uri")?,
         default_scopes: default_scopes(&before.default_scopes, &scopes, &required_scopes),
         scopes,
         required_scopes,
@@ -137,6 +146,8 @@ pub fn refuse(mut form: AppForm, invalid: &Invalid) -> AppForm {
             form.homepage_url.problem = Some("Begins with https:// and names a host.".to_owned());
         }
         "redirect_uris" => form.redirect_uris.problem = problem,
+        "post_logout_redirect_uris" => form.post_logout_redirect_uris.problem = problem,
+        "backchannel_logout_uri" => form.backchannel_logout_uri.problem = problem,
         "grant_types" => form.grant_types_problem = message,
         "scopes" | "default_scopes" | "required_scopes" => form.scopes_problem = problem,
         _ => form.problem = problem,
