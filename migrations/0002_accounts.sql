@@ -12,7 +12,7 @@ create unique index users_email_key on users (lower(email));
 
 -- One row per account or address that failed lately; removed by a success or when it is old.
 create table sign_in_failures (
-    subject  bytea primary key,                      -- SHA-256 of 'account' or 'address' and its value
+    subject  bytea primary key,                      -- SHA-256 of what is slowed down: 'account' and its address, …
     failures integer not null,
     last_at  timestamptz not null
 );

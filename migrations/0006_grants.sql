@@ -20,6 +20,7 @@ create table grants (
     dpop_from          integer,                       -- from which generation on
     parent_id          uuid references grants on delete cascade, -- of which it is a part, for another actor (RFC 8693)
     label              text,                          -- what that actor is for
+    act                jsonb,                         -- who that actor is, and who acted before (RFC 8693 §4.1)
     generation         integer not null,              -- of the code or refresh token that was issued last
     token_key          smallint not null references token_keys, -- which key derives that token
     rotated_at         timestamptz not null,          -- when that token was issued
@@ -74,6 +75,26 @@ create table pending_requests (
     expires_at        timestamptz not null            -- by then one must come; once one has: by then it must be answered
 );
 create index pending_requests_expires_at_idx on pending_requests (expires_at);
+
+-- Devices without a browser that ask for access (RFC 8628). A row is kept a day longer than its codes live.
+create table device_authorizations (
+    device_code_hash bytea primary key,               -- SHA-256
+    user_code        text not null unique,            -- the letters alone
+    client_id        uuid not null references clients on delete cascade,
+    scopes           text[] not null,
+    resources        text[] not null,                 -- RFC 8707; empty: this server's own API
+    address          inet,                            -- from where the device asked
+    user_agent       text,
+    interval_seconds integer not null,                -- that the device is to leave between two polls
+    last_polled_at   timestamptz,
+    created_at       timestamptz not null,
+    expires_at       timestamptz not null,            -- until then the person may decide
+    decided_at       timestamptz,
+    grant_id         uuid references grants on delete cascade -- null: not decided, or refused
+);
+create index device_authorizations_client_id_idx on device_authorizations (client_id);
+create index device_authorizations_grant_id_idx on device_authorizations (grant_id) where grant_id is not null;
+create index device_authorizations_expires_at_idx on device_authorizations (expires_at);
 
 -- Access tokens that were revoked alone (RFC 7009). A row lives as long as its token would have.
 create table revoked_access_tokens (

@@ -1,4 +1,4 @@
-//! Slows guessing down: after a few failures in a row, an account and a network each have to wait before
+//! Slows guessing down: after a few failures in a row, an account, a person or a network has to wait before
 //! the next attempt counts. Nobody is locked out for good, or guessing would be a way to lock others out.
 
 use std::net::IpAddr;
@@ -8,6 +8,7 @@ use sqlx::Connection;
 use sqlx::PgConnection;
 
 use crate::base::clock::Timestamp;
+use crate::base::ids::UserId;
 use crate::base::network::subscriber;
 use crate::base::secret::sha256;
 
@@ -20,6 +21,10 @@ pub enum Subject<'a> {
     Network(IpAddr),
     /// The same, for signing up: every attempt counts, also a good one.
     Registration(IpAddr),
+    /// A person who types the codes of devices (RFC 8628 §5.1).
+    UserCode(UserId),
+    /// The same, by where they are.
+    UserCodeFrom(IpAddr),
 }
 
 /// Failures older than this are forgotten.
@@ -29,8 +34,8 @@ impl Subject<'_> {
     /// How many failures in a row cost nothing. A network may be an office's.
     const fn free_failures(self) -> i32 {
         match self {
-            Self::Account(_) => 5,
-            Self::Network(_) => 20,
+            Self::Account(_) | Self::UserCode(_) => 5,
+            Self::Network(_) | Self::UserCodeFrom(_) => 20,
             Self::Registration(_) => 30,
         }
     }
@@ -40,6 +45,8 @@ impl Subject<'_> {
             Self::Account(email) => sha256(format!("account {}", email.to_lowercase()).as_bytes()),
             Self::Network(ip) => sha256(format!("network {}", subscriber(ip)).as_bytes()),
             Self::Registration(ip) => sha256(format!("registration {}", subscriber(ip)).as_bytes()),
+            Self::UserCode(user) => sha256(format!("user code {user}").as_bytes()),
+            Self::UserCodeFrom(ip) => sha256(format!("user code from {}", subscriber(ip)).as_bytes()),
         }
     }
 }

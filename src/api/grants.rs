@@ -37,6 +37,10 @@ pub struct Shown {
     scopes: Scopes,
     /// The APIs that tokens may be for (RFC 8707); none: this server's own.
     resources: Vec<String>,
+    /// The grant of which this is a part, passed on to another actor (RFC 8693).
+    parent: Option<GrantId>,
+    /// What that actor is for, in the words of the client that has it.
+    label: Option<String>,
     created_at: DateTime<Utc>,
     last_used_at: Option<DateTime<Utc>>,
 }
@@ -63,7 +67,8 @@ pub async fn list(
 
 /// Revoke a grant
 ///
-/// Every code, access token and refresh token under it is dead at once.
+/// Every code, access token and refresh token under it is dead at once, and every part that was passed on. A part can be
+/// revoked alone.
 #[utoipa::path(
     delete, path = "/v1/grants/{id}",
     params(("id" = GrantId, Path)),
@@ -99,6 +104,8 @@ fn shown(grant: GrantSummary) -> Shown {
         organization: grant.organization_id,
         scopes: grant.scopes,
         resources: grant.resources,
+        parent: grant.parent_id,
+        label: grant.label,
         created_at: grant.created_at,
         last_used_at: grant.last_used_at,
     }

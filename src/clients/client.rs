@@ -100,6 +100,12 @@ impl Client {
         is_told && !scopes.contains(OFFLINE_ACCESS)
     }
 
+    /// What of `asked` a person lets it have who ticked some: also what it cannot do without.
+    pub fn granted(&self, asked: &Scopes, ticked: &Scopes) -> Scopes {
+        let names = asked.iter().filter(|name| self.requires(name) || ticked.contains(name));
+        Scopes::from_names(names).unwrap_or_default()
+    }
+
     pub fn has_grant_type(&self, name: &str) -> bool {
         self.registration.grant_types.iter().any(|grant_type| grant_type == name)
     }

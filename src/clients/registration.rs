@@ -279,7 +279,10 @@ impl Registration {
             return Err(invalid("grant_types", "client_credentials is for confidential clients only"));
         }
         if has(REFRESH_TOKEN) && !self.acts_for_people() {
-            return Err(invalid("grant_types", "refresh_token goes with authorization_code"));
+            return Err(invalid(
+                "grant_types",
+                "refresh_token goes with authorization_code or the device code",
+            ));
         }
         if !self.require_pkce && !self.is_confidential() {
             return Err(invalid("require_pkce", "only a confidential client can do without PKCE"));

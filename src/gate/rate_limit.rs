@@ -1,5 +1,7 @@
 //! How often somebody may ask, and what they are told of it: the customary headers, and the IETF's.
 
+use std::net::IpAddr;
+
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -30,6 +32,13 @@ async fn count(app: &App, subject: Subject, limits: Limits, now: Timestamp) -> D
     decision
 }
 
+async fn count_network(app: &App, ip: IpAddr, now: Timestamp) -> Decision {
+    let per_minute = app.config.session_requests_per_minute;
+    // The hour takes nothing away from who keeps each minute.
+    let limits = Limits { per_minute, per_hour: per_minute.saturating_mul(60) };
+    count(app, Subject::address(ip), limits, now).await
+}
+
 /// Layer of the session API, whose callers have no credential yet: counts by address. Password guessing is slowed
 /// down long before; this keeps everything else from being asked without end.
 pub async fn count_address(
@@ -39,10 +48,7 @@ pub async fn count_address(
     next: Next,
 ) -> Response {
     let now = app.clock.now();
-    let per_minute = app.config.session_requests_per_minute;
-    // The hour takes nothing away from who keeps each minute.
-    let limits = Limits { per_minute, per_hour: per_minute.saturating_mul(60) };
-    let decision = count(&app, Subject::address(address.ip), limits, now).await;
+    let decision = count_network(&app, address.ip, now).await;
     let mut response = if decision.is_allowed {
         next.run(request).await
     } else {
@@ -50,6 +56,13 @@ pub async fn count_address(
     };
     write_headers(&decision, now, response.headers_mut());
     response
+}
+
+/// Counts a device that asks for codes, among those who have no credential yet. The seconds to wait, if there were too
+/// many.
+pub async fn count_device(app: &App, ip: IpAddr, now: Timestamp) -> Result<(), i64> {
+    let decision = count_network(app, ip, now).await;
+    if decision.is_allowed { Ok(()) } else { Err(decision.retry_after(now)) }
 }
 
 /// Counts an app that registers itself, or is met first. The seconds to wait, if there were too many.

@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
 use serde::de::DeserializeOwned;
+use sqlx::PgConnection;
 use tower_sessions::Session;
 use tower_sessions::session::Error;
 
@@ -21,6 +22,8 @@ use crate::base::ids::UserId;
 use crate::gate::error::ApiError;
 use crate::gate::provenance::Provenance;
 use crate::grants::sign_out;
+use crate::organizations::member;
+use crate::organizations::member::Role;
 use crate::organizations::organization;
 use crate::organizations::organization::Organization;
 
@@ -41,6 +44,16 @@ impl SignedIn {
     /// The organization that pages are about.
     pub fn organization(&self) -> Option<&Organization> {
         self.organizations.first()
+    }
+
+    /// In each of the organizations. Whoever was removed between two queries is seen through when something is written.
+    pub async fn roles(&self, db: &mut PgConnection) -> sqlx::Result<Vec<Role>> {
+        let mut roles = Vec::new();
+        for organization in &self.organizations {
+            let role = member::find_role(db, organization.id, self.user.id).await?;
+            roles.push(role.unwrap_or(Role::Member));
+        }
+        Ok(roles)
     }
 }
 

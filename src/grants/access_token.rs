@@ -2,6 +2,7 @@
 //! looked at when it is used, so that a revocation counts at once.
 
 use chrono::DateTime;
+use chrono::TimeDelta;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
@@ -85,6 +86,13 @@ impl Audience {
         }
     }
 
+    pub fn to_vec(&self) -> Vec<String> {
+        match self {
+            Self::One(one) => vec![one.clone()],
+            Self::Several(several) => several.clone(),
+        }
+    }
+
     pub fn includes(&self, resource: &str) -> bool {
         match self {
             Self::One(one) => one == resource,
@@ -120,7 +128,15 @@ pub enum Holder<'a> {
     Grant(&'a PresentedGrant),
 }
 
-/// Makes a token that lives as long as the client's registration says.
+/// How long a token lives: as the client's registration says, but not beyond its grant.
+pub fn lifetime(client: &Client, holder: Holder<'_>, now: Timestamp) -> TimeDelta {
+    let lifetime = client.registration.lifetimes.access_token;
+    match holder {
+        Holder::Client(_) => lifetime,
+        Holder::Grant(grant) => lifetime.min(grant.expires_at - now),
+    }
+}
+
 pub fn mint(keys: &Keys, issuer: Issuer<'_>, new: &NewToken<'_>, now: Timestamp) -> anyhow::Result<Secret> {
     let NewToken { client, holder, scopes, resources, dpop_jkt } = *new;
     let (sub, org, grant) = match holder {
@@ -133,7 +149,7 @@ pub fn mint(keys: &Keys, issuer: Issuer<'_>, new: &NewToken<'_>, now: Timestamp)
         iss: issuer.url.to_owned(),
         sub,
         aud: Audience::of(resources, issuer.url),
-        exp: (now + client.registration.lifetimes.access_token).timestamp(),
+        exp: (now + lifetime(client, holder, now)).timestamp(),
         iat: now.timestamp(),
         jti: TokenId::new(now),
         client_id: client.identifier(),
@@ -144,7 +160,7 @@ pub fn mint(keys: &Keys, issuer: Issuer<'_>, new: &NewToken<'_>, now: Timestamp)
         acr: grant.and_then(|grant| grant.acr.clone()),
         amr: grant.map(|grant| grant.amr.clone()).unwrap_or_default(),
         cnf: dpop_jkt.map(|jkt| Confirmation { jkt: jkt.to_owned() }),
-        act: None,
+        act: grant.and_then(|grant| grant.act.clone()),
     };
     let chosen = client.registration.access_token_signing_alg.map(Into::into);
     jwt::sign(keys, chosen.unwrap_or_else(|| keys.default_algorithm()), TYPE, &claims, now)
@@ -162,6 +178,8 @@ pub struct LiveToken {
     pub scopes: Scopes,
     pub client_id: ClientId,
     pub client_name: String,
+    /// `None` for a client that registered itself.
+    pub client_organization_id: Option<OrganizationId>,
     pub user: Option<(UserId, String)>,
     pub organization: Organization,
 }
@@ -177,7 +195,8 @@ pub async fn find_live(
     let Some(client_id) = identifier::row_id(&claims.client_id) else { return Ok(None) };
     let row = sqlx::query!(
         r#"
-        select c.name as client_name, u.id as "user_id?: UserId", u.email as "email?", m.role as "role?: Role"
+        select c.name as client_name, c.organization_id as "client_organization_id: OrganizationId",
+               u.id as "user_id?: UserId", u.email as "email?", m.role as "role?: Role"
           from clients c
           left join organizations p on p.id = c.organization_id
           left join grants g on g.id = $2 and g.client_id = c.id
@@ -188,6 +207,7 @@ pub async fn find_live(
            and p.suspended_at is null
            and ($2::uuid is null or (g.revoked_at is null and g.signed_out_at is null and g.expires_at > $4
                                  and m.role is not null))
+           and not exists (select from grants q where q.id = g.parent_id and q.signed_out_at is not null)
            and not exists (select from revoked_access_tokens r where r.jti = $3)
         "#,
         client_id as ClientId,
@@ -204,6 +224,7 @@ pub async fn find_live(
         scopes: row.role.map_or_else(|| scopes.clone(), |role| role.may_give(&scopes)),
         client_id,
         client_name: row.client_name,
+        client_organization_id: row.client_organization_id,
         user: row.user_id.zip(row.email),
         organization,
     }))

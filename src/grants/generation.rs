@@ -4,6 +4,7 @@
 //! before, soon, is a client that lost our answer, and gets the same successor; anything else is a copy in
 //! other hands, and ends the grant (RFC 9700 §4.14.2).
 
+use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::PgTransaction;
 
@@ -16,6 +17,7 @@ use crate::base::ids::OrganizationId;
 use crate::base::ids::UserId;
 use crate::base::secret::Secret;
 use crate::clients::registration::Lifetimes;
+use crate::grants::child;
 use crate::grants::grant;
 use crate::grants::grant::GrantFacts;
 use crate::scopes::Scopes;
@@ -54,6 +56,9 @@ pub struct PresentedGrant {
     /// From which generation on.
     pub dpop_from: Option<i32>,
     pub parent_id: Option<GrantId>,
+    pub label: Option<String>,
+    /// Who acts with it, where it is a part of another grant (RFC 8693 §4.1).
+    pub act: Option<Value>,
     pub generation: i32,
     pub token_key: i16,
     pub rotated_at: Timestamp,
@@ -118,8 +123,8 @@ pub async fn find_by_id(db: &mut PgConnection, id: GrantId) -> sqlx::Result<Opti
                    as "scopes!: Scopes",
                g.resources, g.redirect_uri, g.redirect_uri_asked, g.code_challenge, g.nonce,
                g.id_token_claims, g.auth_time, g.acr, g.amr, g.sid as "sid: BrowserSessionId", g.dpop_jkt, g.dpop_from,
-               g.parent_id as "parent_id: GrantId", g.generation, g.token_key,
-               g.rotated_at, g.created_at, g.expires_at, coalesce(g.revoked_at, g.signed_out_at) as revoked_at
+               g.parent_id as "parent_id: GrantId", g.label, g.act, g.generation, g.token_key, g.rotated_at,
+               g.created_at, g.expires_at, coalesce(g.revoked_at, g.signed_out_at) as revoked_at
           from grants g
           join members m on m.organization_id = g.organization_id and m.user_id = g.user_id
           join organizations o on o.id = g.organization_id
@@ -180,7 +185,7 @@ pub enum Ending {
     Replay,
 }
 
-/// Ends the grant with all its tokens, whoever's it is.
+/// Ends the grant with all its tokens and with what was passed on of it, whoever's it is.
 pub async fn revoke(
     tx: &mut PgTransaction<'_>,
     presented: &PresentedGrant,
@@ -208,6 +213,9 @@ pub async fn revoke(
         client_id: presented.client_id,
         user_id: presented.user_id,
         scopes: presented.scopes.clone(),
+        parent_id: presented.parent_id,
+        label: presented.label.clone(),
     };
-    grant::record(tx, act, action, &facts).await
+    grant::record(tx, act, action, &facts).await?;
+    child::end_under(tx, vec![presented.id], act).await
 }

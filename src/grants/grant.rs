@@ -14,6 +14,7 @@ use crate::base::ids::GrantId;
 use crate::base::ids::OrganizationId;
 use crate::base::ids::UserId;
 use crate::clients::client;
+use crate::grants::child;
 use crate::scopes::Scopes;
 
 /// What a person has just agreed to.
@@ -96,6 +97,8 @@ pub async fn create(tx: &mut PgTransaction<'_>, new: &NewGrant<'_>, act: &Act) -
         client_id: new.client,
         user_id: new.user,
         scopes: new.scopes.clone(),
+        parent_id: None,
+        label: None,
     };
     client::accept(tx, new.client, act).await?;
     record(tx, act, "grant.created", &facts).await?;
@@ -110,6 +113,8 @@ pub(super) struct GrantFacts {
     pub(super) client_id: ClientId,
     pub(super) user_id: UserId,
     pub(super) scopes: Scopes,
+    pub(super) parent_id: Option<GrantId>,
+    pub(super) label: Option<String>,
 }
 
 pub(super) async fn record(
@@ -118,11 +123,15 @@ pub(super) async fn record(
     action: &str,
     grant: &GrantFacts,
 ) -> sqlx::Result<()> {
-    let told = json!({
+    let mut told = json!({
         "client_id": grant.client_id,
         "user_id": grant.user_id,
         "scopes": grant.scopes,
     });
+    if let Some(parent) = grant.parent_id {
+        told["parent"] = json!(parent);
+        told["label"] = json!(grant.label);
+    }
     let is_new = action == "grant.created";
     let change = Change {
         organization: Some(grant.organization_id),
@@ -152,7 +161,7 @@ impl EarlierConsent {
 }
 
 /// The consents of a person to a client in an organization that still count, the newest first. Of a client that
-/// registered itself only those to what it says now.
+/// registered itself only those to what it says now; and what another client passed on is none.
 pub async fn earlier_consents(
     db: &mut PgConnection,
     (user, client, organization): (UserId, ClientId, OrganizationId),
@@ -167,6 +176,7 @@ pub async fn earlier_consents(
          where g.user_id = $1
            and g.client_id = $2
            and g.organization_id = $3
+           and g.parent_id is null
            and g.revoked_at is null
            and g.expires_at > $4
            and (c.consents_count_from is null or g.created_at >= c.consents_count_from)
@@ -199,6 +209,9 @@ pub struct GrantSummary {
     pub user_email: String,
     pub scopes: Scopes,
     pub resources: Vec<String>,
+    /// The grant of which it is a part.
+    pub parent_id: Option<GrantId>,
+    pub label: Option<String>,
     pub created_at: Timestamp,
     pub last_used_at: Option<Timestamp>,
 }
@@ -237,7 +250,7 @@ pub async fn list(
                c.metadata_url as client_metadata_url, p.name as "publisher?", c.is_reviewed,
                g.organization_id as "organization_id: OrganizationId", o.name as organization_name,
                g.user_id as "user_id: UserId", u.email as user_email, g.scopes as "scopes: Scopes",
-               g.resources, g.created_at, g.last_used_at
+               g.resources, g.parent_id as "parent_id: GrantId", g.label, g.created_at, g.last_used_at
           from grants g
           join clients c on c.id = g.client_id
           left join organizations p on p.id = c.organization_id
@@ -261,8 +274,8 @@ pub async fn list(
     .await
 }
 
-/// Every code, refresh token and access token under it is dead at once. `false` if `whose` has no such live
-/// grant.
+/// Every code, refresh token and access token under it is dead at once, and what was passed on of it. `false` if
+/// `whose` has no such live grant.
 pub async fn revoke(
     tx: &mut PgTransaction<'_>,
     whose: Whose,
@@ -281,7 +294,8 @@ pub async fn revoke(
            and ($3::uuid is null or organization_id = $3)
            and revoked_at is null
         returning id as "id: GrantId", organization_id as "organization_id: OrganizationId",
-                  client_id as "client_id: ClientId", user_id as "user_id: UserId", scopes as "scopes: Scopes"
+                  client_id as "client_id: ClientId", user_id as "user_id: UserId", scopes as "scopes: Scopes",
+                  parent_id as "parent_id: GrantId", label
         "#,
         id as GrantId,
         user as Option<UserId>,
@@ -293,6 +307,7 @@ pub async fn revoke(
     .await?;
     let Some(revoked) = revoked else { return Ok(false) };
     record(tx, act, "grant.revoked", &revoked).await?;
+    child::end_under(tx, vec![revoked.id], act).await?;
     Ok(true)
 }
 
@@ -315,7 +330,8 @@ pub async fn revoke_all(
            and ($3::uuid is null or client_id = $3)
            and revoked_at is null
         returning id as "id: GrantId", organization_id as "organization_id: OrganizationId",
-                  client_id as "client_id: ClientId", user_id as "user_id: UserId", scopes as "scopes: Scopes"
+                  client_id as "client_id: ClientId", user_id as "user_id: UserId", scopes as "scopes: Scopes",
+                  parent_id as "parent_id: GrantId", label
         "#,
         user as Option<UserId>,
         organization as Option<OrganizationId>,
@@ -328,7 +344,7 @@ pub async fn revoke_all(
     for grant in &revoked {
         record(tx, act, "grant.revoked", grant).await?;
     }
-    Ok(())
+    child::end_under(tx, revoked.iter().map(|grant| grant.id).collect(), act).await
 }
 
 /// Removes grants whose tokens can never come back, a day after; but of those that a person never took back
@@ -342,7 +358,8 @@ pub async fn delete_dead(db: &mut PgConnection, now: Timestamp) -> sqlx::Result<
          where c.id = g.client_id
            and (   g.expires_at < $1
                 or g.revoked_at < $1
-                or (    g.rotated_at < $1 - case when g.generation = 0
+                or (    g.parent_id is null
+                    and g.rotated_at < $1 - case when g.generation = 0
                                                    or not c.grant_types @> '{refresh_token}'
                                                  then interval '1 day'
                                                  else make_interval(secs => c.refresh_token_idle_seconds) end
@@ -350,6 +367,7 @@ pub async fn delete_dead(db: &mut PgConnection, now: Timestamp) -> sqlx::Result<
                                  where newer.user_id = g.user_id
                                    and newer.client_id = g.client_id
                                    and newer.organization_id = g.organization_id
+                                   and newer.parent_id is null
                                    and newer.revoked_at is null
                                    and newer.id > g.id
                                    and (   newer.sid is not distinct from g.sid

@@ -7,9 +7,14 @@
 //!
 //! What a client asks for and nobody has answered yet is a [`pending_request`], where it does not stand in the browser's
 //! address as it is.
+//!
+//! A device without a browser ([`device`]) gets its grant's first tokens by polling. A part of a grant can be passed
+//! on to another actor ([`child`]).
 
 pub mod access_token;
+pub mod child;
 pub mod connected_app;
+pub mod device;
 pub mod generation;
 pub mod grant;
 pub mod id_token;
@@ -22,3 +27,4 @@ pub mod sign_out;
 pub mod subject;
 pub mod unused_client;
 pub mod usage;
+pub mod user_code;

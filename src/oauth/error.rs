@@ -54,6 +54,12 @@ pub enum ErrorCode {
     /// RFC 9101 §7.
     RequestUriNotSupported,
     AccessDenied,
+    /// RFC 8628 §3.5.
+    AuthorizationPending,
+    /// RFC 8628 §3.5.
+    SlowDown,
+    /// RFC 8628 §3.5.
+    ExpiredToken,
     /// OpenID Connect Core §3.1.2.6.
     LoginRequired,
     /// OpenID Connect Core §3.1.2.6.
@@ -96,6 +102,9 @@ impl ErrorCode {
             Self::InvalidRequestUri => ("invalid_request_uri", StatusCode::BAD_REQUEST),
             Self::RequestUriNotSupported => ("request_uri_not_supported", StatusCode::BAD_REQUEST),
             Self::AccessDenied => ("access_denied", StatusCode::BAD_REQUEST),
+            Self::AuthorizationPending => ("authorization_pending", StatusCode::BAD_REQUEST),
+            Self::SlowDown => ("slow_down", StatusCode::BAD_REQUEST),
+            Self::ExpiredToken => ("expired_token", StatusCode::BAD_REQUEST),
             Self::LoginRequired => ("login_required", StatusCode::BAD_REQUEST),
             Self::ConsentRequired => ("consent_required", StatusCode::BAD_REQUEST),
             Self::InvalidToken => ("invalid_token", StatusCode::UNAUTHORIZED),

@@ -37,6 +37,7 @@ fn server_document(app: &App) -> Value {
         // Each client says for itself whether it must (RFC 9126 §5).
         "require_pushed_authorization_requests": false,
         "token_endpoint": links.to("/oauth/token"),
+        "device_authorization_endpoint": links.to("/oauth/device_authorization"),
         "jwks_uri": links.to("/oauth/jwks"),
         "revocation_endpoint": links.to("/oauth/revoke"),
         "introspection_endpoint": links.to("/oauth/introspect"),
@@ -74,9 +75,10 @@ fn server_document(app: &App) -> Value {
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,
         "ui_locales_supported": ["en"],
-        "service_documentation": links.to("/errors"),
-        "client_id_metadata_document_supported": app.config.client_metadata_hosts.is_some(),
     });
+    // The macro has room for no more.
+    document["service_documentation"] = links.to("/errors").into();
+    document["client_id_metadata_document_supported"] = app.config.client_metadata_hosts.is_some().into();
     if !matches!(app.config.client_registration, ClientRegistration::Off) {
         document["registration_endpoint"] = links.to("/oauth/register").into();
     }

@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | `/oauth/authorize` | [`authorize`] | RFC 6749 §3.1, RFC 7636, RFC 8707, RFC 9101, RFC 9207 |
 //! | `/oauth/par` | [`par`] | RFC 9126, RFC 9449 §10.1 |
-//! | `/oauth/token` | [`token`] | RFC 6749 §3.2, RFC 9449 §5 |
+//! | `/oauth/device_authorization` | [`device`] | RFC 8628 §3.1 |
+//! | `/oauth/token` | [`token`] | RFC 6749 §3.2, RFC 8628 §3.4, RFC 8693 §2, RFC 9449 §5 |
 //! | `/oauth/revoke` | [`revoke`] | RFC 7009 |
 //! | `/oauth/introspect` | [`introspect`] | RFC 7662, RFC 9701 |
 //! | `/oauth/register` | [`register`] | RFC 7591, RFC 7592 |
@@ -15,6 +16,7 @@
 //! | `/.well-known/oauth-protected-resource` | [`protected_resource`] | RFC 9728 |
 
 pub mod authorize;
+pub mod device;
 pub mod introspect;
 pub mod jwks;
 pub mod logout;

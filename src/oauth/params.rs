@@ -76,6 +76,10 @@ impl Params {
         self.optional(name)?.ok_or_else(|| ErrorCode::InvalidRequest.because(format!("{name} is missing")))
     }
 
+    pub fn required_secret(&self, name: &'static str) -> Result<Secret, OAuthError> {
+        self.required(name).map(Secret::new)
+    }
+
     pub fn optional_secret(&self, name: &str) -> Result<Option<Secret>, OAuthError> {
         Ok(self.optional(name)?.map(Secret::new))
     }

@@ -10,8 +10,17 @@ use crate::oauth::params::Params;
 /// The resources that a request names, each once; empty if it names none. Only configured ones, and this
 /// server itself, are known.
 pub(super) fn asked(params: &Params, config: &Config) -> Result<Vec<String>, OAuthError> {
+    known(params.all("resource"), config)
+}
+
+/// Those of an exchange, which may also name them as `audience` (RFC 8693 §2.1).
+pub(super) fn asked_of_exchange(params: &Params, config: &Config) -> Result<Vec<String>, OAuthError> {
+    known(params.all("resource").chain(params.all("audience")), config)
+}
+
+fn known<'a>(named: impl Iterator<Item = &'a str>, config: &Config) -> Result<Vec<String>, OAuthError> {
     let mut resources: Vec<String> = Vec::new();
-    for resource in params.all("resource") {
+    for resource in named {
         let is_uri = Url::parse(resource).is_ok_and(|url| url.fragment().is_none());
         if !is_uri {
             return Err(ErrorCode::InvalidTarget.because("resource must be an absolute URI without fragment"));
@@ -36,6 +45,11 @@ pub(super) fn narrowed(
     if asked.is_empty() {
         return Ok(granted.to_vec());
     }
+    check_granted(&asked, config, granted)?;
+    Ok(asked)
+}
+
+pub(super) fn check_granted(asked: &[String], config: &Config, granted: &[String]) -> Result<(), OAuthError> {
     // A grant that names none is one for this server's own API.
     let is_granted = |resource: &String| match granted {
         [] => resource == config.links.issuer(),
@@ -44,5 +58,5 @@ pub(super) fn narrowed(
     if !asked.iter().all(is_granted) {
         return Err(ErrorCode::InvalidTarget.because("the resource was not granted"));
     }
-    Ok(asked)
+    Ok(())
 }

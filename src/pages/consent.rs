@@ -1,11 +1,11 @@
-//! The consent page, which the authorization endpoint shows: what an app asks for, in plain words.
+//! The consent page, which the authorization endpoint shows: what an app asks for, in plain words. The page for devices
+//! shares all but what is special to a way back through the browser.
 
 use askama::Template;
 use url::Host;
 use url::Url;
 
 use crate::app::App;
-use crate::base::clock::Timestamp;
 use crate::clients::client::Client;
 use crate::clients::redirect_uri;
 use crate::clients::registration;
@@ -23,47 +23,52 @@ use crate::pages::parts::Moment;
 use crate::pages::words;
 use crate::scopes::Scopes;
 
+/// What every consent page shows (`layouts/consent.html`), whichever way the app came to ask.
+pub struct Question {
+    pub(super) csrf: String,
+    /// Where the form is posted to.
+    pub(super) action: String,
+    pub(super) app: AppFace,
+    /// Who asks: the app by its name or, if nobody knows whose that is, by where it is.
+    pub(super) asker: String,
+    pub(super) unverified: Option<Unverified>,
+    /// What the app says of itself elsewhere.
+    pub(super) links: Vec<Link>,
+    pub(super) issuer_host: String,
+    pub(super) email: String,
+    pub(super) switch_account_url: String,
+    pub(super) organizations: Vec<Choice>,
+    pub(super) groups: Vec<ScopeGroup>,
+    pub(super) resources: Vec<String>,
+    pub(super) duration: String,
+}
+
 #[derive(Template)]
 #[template(path = "pages/consent.html")]
 pub struct Consent {
-    csrf: String,
-    /// Where the form is posted to.
-    action: String,
-    app: AppFace,
-    /// Who asks: the app by its name or, if nobody knows whose that is, by where it is.
-    asker: String,
-    unverified: Option<Unverified>,
-    /// What the app says of itself elsewhere.
-    links: Vec<Link>,
-    issuer_host: String,
-    email: String,
-    switch_account_url: String,
-    organizations: Vec<Choice>,
-    groups: Vec<ScopeGroup>,
-    resources: Vec<String>,
+    asked: Question,
     /// To whom the browser goes afterwards, in words.
     destination: String,
-    duration: String,
     earlier: Option<Earlier>,
 }
 
 /// Of an app that registered itself, and for which nobody vouches.
-struct Unverified {
+pub(super) struct Unverified {
     /// Other programs on the person's machine could get the answer, too.
-    is_local: bool,
+    pub(super) is_local: bool,
 }
 
-struct ScopeGroup {
-    title: Option<&'static str>,
-    scopes: Vec<AskedScope>,
+pub(super) struct ScopeGroup {
+    pub(super) title: Option<&'static str>,
+    pub(super) scopes: Vec<AskedScope>,
 }
 
-struct AskedScope {
-    name: String,
-    sentence: String,
-    is_required: bool,
-    is_dangerous: bool,
-    is_new: bool,
+pub(super) struct AskedScope {
+    pub(super) name: String,
+    pub(super) sentence: String,
+    pub(super) is_required: bool,
+    pub(super) is_dangerous: bool,
+    pub(super) is_new: bool,
 }
 
 struct Earlier {
@@ -71,7 +76,7 @@ struct Earlier {
     asks_for_more: bool,
 }
 
-/// An authorization request that a person is to decide on.
+/// A request that a person is to decide on.
 pub struct Asked<'a> {
     pub client: &'a Client,
     pub signed_in: &'a SignedIn,
@@ -79,61 +84,83 @@ pub struct Asked<'a> {
     pub roles: &'a [Role],
     pub scopes: &'a Scopes,
     pub resources: &'a [String],
-    pub redirect_uri: &'a str,
+    /// `None` where no browser is sent back with an answer.
+    pub redirect_uri: Option<&'a str>,
     /// In the organization that is offered first; the newest first.
     pub earlier: &'a [EarlierConsent],
-    /// The path and query of the request itself: the form is posted there, and another account returns there.
-    pub action: String,
-    pub now: Timestamp,
+    /// Where the form is posted to.
+    pub action: &'a str,
+    /// The path and query to which another account returns.
+    pub here: &'a str,
 }
 
-pub fn page(app: &App, csrf: &Csrf, asked: Asked<'_>) -> Page<Consent> {
-    let registration = &asked.client.registration;
+/// Of an authorization request.
+pub fn page(app: &App, csrf: &Csrf, asked: &Asked<'_>) -> Page<Consent> {
     let consent = Consent {
+        asked: question(app, csrf, asked),
+        destination: asked.redirect_uri.map(destination).unwrap_or_default(),
+        earlier: asked.earlier.first().map(|earlier| Earlier {
+            when: words::date(earlier.created_at),
+            asks_for_more: asked.scopes.iter().any(|name| is_new(asked, name)),
+        }),
+    };
+    Page::with_form(consent, csrf, app).form_target(asked.redirect_uri.and_then(redirect_uri::csp_source))
+}
+
+pub(super) fn question(app: &App, csrf: &Csrf, asked: &Asked<'_>) -> Question {
+    let registration = &asked.client.registration;
+    Question {
         csrf: csrf.token(),
+        action: asked.action.to_owned(),
         app: AppFace {
             name: registration.name.clone(),
             initials: words::initials(&registration.name),
-            publisher: asked.client.publisher.clone().unwrap_or_else(|| home(&asked)),
+            publisher: asked.client.publisher.clone().unwrap_or_else(|| home(asked)),
             is_reviewed: asked.client.is_reviewed,
         },
-        asker: asker(&asked),
-        unverified: (!asked.client.is_vouched_for())
-            .then(|| Unverified { is_local: !redirect_uri::is_on_the_web(asked.redirect_uri) }),
-        links: links(&asked),
+        asker: asker(asked),
+        unverified: (!asked.client.is_vouched_for()).then(|| Unverified {
+            is_local: asked.redirect_uri.is_some_and(|uri| !redirect_uri::is_on_the_web(uri)),
+        }),
+        links: links(asked),
         issuer_host: app.config.links.host().to_owned(),
         email: asked.signed_in.user.email.clone(),
-        switch_account_url: session::sign_in_url(&asked.action),
-        organizations: organizations(&asked),
-        groups: groups(app, &asked),
+        switch_account_url: session::sign_in_url(asked.here),
+        organizations: organizations(asked),
+        groups: groups(app, asked),
         resources: asked.resources.to_vec(),
-        destination: destination(asked.redirect_uri),
         duration: duration(asked.client, asked.scopes),
-        earlier: asked.earlier.first().map(|earlier| Earlier {
-            when: words::date(earlier.created_at),
-            asks_for_more: asked.scopes.iter().any(|name| is_new(&asked, name)),
-        }),
-        action: asked.action,
-    };
-    Page::with_form(consent, csrf, app).form_target(redirect_uri::csp_source(asked.redirect_uri))
+    }
+}
+
+/// What of `scopes` a person with these roles may give at all: nobody can let an app do what they may not do
+/// themselves.
+pub fn offered(scopes: &Scopes, roles: &[Role]) -> Scopes {
+    if roles.iter().any(|role| role.may_give(scopes) == *scopes) {
+        return scopes.clone();
+    }
+    scopes.without_admin()
 }
 
 /// Whoever registered itself is known by the host that describes it, or that it sends people to.
 fn home(asked: &Asked<'_>) -> String {
-    redirect_uri::host_for_people(asked.client.metadata_url.as_deref().unwrap_or(asked.redirect_uri))
+    let url = asked.client.metadata_url.as_deref().or(asked.redirect_uri);
+    url.map_or_else(|| "somebody unknown".to_owned(), redirect_uri::host_for_people)
 }
 
 fn asker(asked: &Asked<'_>) -> String {
     if asked.client.is_vouched_for() {
         return asked.client.registration.name.clone();
     }
-    let is_at_host = asked.client.metadata_url.is_some() || redirect_uri::is_on_the_web(asked.redirect_uri);
-    match Url::parse(asked.redirect_uri) {
+    let is_at_host =
+        asked.client.metadata_url.is_some() || asked.redirect_uri.is_some_and(redirect_uri::is_on_the_web);
+    match asked.redirect_uri.map(Url::parse) {
         _ if is_at_host => format!("An app at {}", home(asked)),
-        Ok(url) if url.has_host() && url.scheme().starts_with("http") => {
+        None => "An unknown app".to_owned(),
+        Some(Ok(url)) if url.has_host() && url.scheme().starts_with("http") => {
             "A program on this computer".to_owned()
         }
-        _ => "An app on this device".to_owned(),
+        Some(_) => "An app on this device".to_owned(),
     }
 }
 
@@ -143,7 +170,7 @@ fn links(asked: &Asked<'_>) -> Vec<Link> {
     let registration = &asked.client.registration;
     let host = |url: &str| Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
     let is_own = |url: &str| {
-        let mut own = asked.client.metadata_url.iter().map(String::as_str).chain([asked.redirect_uri]);
+        let mut own = asked.client.metadata_url.iter().map(String::as_str).chain(asked.redirect_uri);
         !asked.client.registered_itself()
             || own.any(|own| redirect_uri::is_on_the_web(own) && host(own) == host(url))
     };

@@ -55,9 +55,9 @@ pub async fn get(
     Query(asked): Query<Asked>,
 ) -> Result<Response, PageError> {
     let origin = Origin::of(&app, &asked.next).await?;
-    // Nor does an invitation for one person concern another.
-    let is_invited = asked.next.starts_with("/invitations/");
-    if signed_in.is_some() && origin.app.is_none() && !is_invited {
+    // Nor does an invitation for one person concern another, and a device is asked for by one of several accounts.
+    let may_be_another = ["/invitations/", "/device?"].iter().any(|path| asked.next.starts_with(path));
+    if signed_in.is_some() && origin.app.is_none() && !may_be_another {
         return Ok(Redirect::to(destination(&asked.next)).into_response());
     }
     Ok(form(&app, &csrf, asked.next, origin, Attempt::default()).into_response())

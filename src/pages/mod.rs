@@ -23,6 +23,7 @@ pub mod invitation;
 
 pub mod authorize_error;
 pub mod consent;
+pub mod device;
 pub mod form_post;
 
 pub mod settings;

@@ -8,6 +8,7 @@
 
 pub mod authorize;
 pub mod client_credentials;
+pub mod device;
 pub mod exchange;
 pub mod pkce;
 pub mod refresh;

@@ -108,6 +108,7 @@ fn programs(app: &App) -> Router<App> {
     let secure = || from_fn_with_state(app.clone(), oauth::require_secure);
     let open_to_scripts = Router::new()
         .route("/oauth/par", post(oauth::par::post).layer(secure()))
+        .route("/oauth/device_authorization", post(oauth::device::post).layer(secure()))
         .route("/oauth/token", post(oauth::token::post).layer(secure()))
         // Over plain HTTP, too: a token that was sent that way by mistake should be revoked (RFC 7009 §2).
         .route("/oauth/revoke", post(oauth::revoke::post))
@@ -235,6 +236,7 @@ fn people(app: &App) -> Router<App> {
         .route("/login", get(pages::login::get).post(pages::login::post))
         .route("/register", get(pages::register::get).post(pages::register::post))
         .route("/logout", get(pages::logout::get).post(pages::logout::post))
+        .route("/device", get(pages::device::get).post(pages::device::post))
         .route("/docs", get(pages::docs::get))
         .route("/errors", get(pages::errors::list))
         .route("/errors/{code}", get(pages::errors::get))
@@ -262,6 +264,10 @@ fn settings() -> Router<App> {
         .route("/settings/api/{id}/revoke", get(settings::api::get_revoke).post(settings::api::revoke))
         .route("/settings/apps", get(settings::apps::list))
         .route("/settings/apps/{id}/remove", get(settings::apps::get_remove).post(settings::apps::remove))
+        .route(
+            "/settings/apps/parts/{id}/remove",
+            get(settings::passed_on::get_remove).post(settings::passed_on::remove),
+        )
         .route("/settings/developer", get(developer::list))
         .route("/settings/developer/new", get(developer::new::get).post(developer::new::post))
         .route("/settings/developer/{id}", get(developer::own_app::get).post(developer::own_app::post))

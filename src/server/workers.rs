@@ -10,6 +10,7 @@ use crate::accounts::browser_session;
 use crate::accounts::throttle;
 use crate::app::App;
 use crate::grants::access_token;
+use crate::grants::device;
 use crate::grants::grant;
 use crate::grants::pending_request;
 use crate::grants::unused_client;
@@ -82,6 +83,7 @@ pub async fn clean_up(app: &App) -> anyhow::Result<()> {
     invitation::delete_old(&mut db, now).await?;
     access_token::delete_expired(&mut db, now).await?;
     used_id::delete_expired(&mut db, now).await?;
+    device::delete_old(&mut db, now).await?;
     grant::delete_dead(&mut db, now).await?;
     pending_request::delete_expired(&mut db, now).await?;
     unused_client::delete_all(&mut db, now).await?;

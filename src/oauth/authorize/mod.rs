@@ -166,7 +166,7 @@ async fn ask(app: &App, parts: &mut Parts, query: &str) -> Result<Response, Stop
     let now = act.at;
     let mut db = app.db.acquire().await.map_err(Stop::from_sqlx)?;
     let consents = consents(&mut db, request, signed_in, now).await?;
-    let roles = roles(&mut db, signed_in).await?;
+    let roles = signed_in.roles(&mut db).await.map_err(Stop::from_sqlx)?;
     let offered = offered(request, &roles)?;
     let must_ask = request.must_ask(signed_in.sign_in.at) || !is_remembered(request);
     let covering = consents.iter().find(|(_, earlier)| {
@@ -180,19 +180,20 @@ async fn ask(app: &App, parts: &mut Parts, query: &str) -> Result<Response, Stop
     }
     // The organization that is offered first is the one whose history is told.
     let earlier = consents.into_iter().next().map(|(_, earlier)| earlier).unwrap_or_default();
+    let here = format!("/oauth/authorize?{query}");
     let asked = consent::Asked {
         client: &request.client,
         signed_in,
         roles: &roles,
         scopes: &offered,
         resources: &request.resources,
-        redirect_uri: &request.back.redirect_uri,
+        redirect_uri: Some(&request.back.redirect_uri),
         earlier: &earlier,
-        action: format!("/oauth/authorize?{query}"),
-        now,
+        action: &here,
+        here: &here,
     };
     let csrf = Csrf::of(parts, app).await.map_err(Stop::Failed)?;
-    Ok(consent::page(app, &csrf, asked).into_response())
+    Ok(consent::page(app, &csrf, &asked).into_response())
 }
 
 async fn decide(app: &App, parts: &mut Parts, query: &str, form: &Params) -> Result<Response, Stop> {
@@ -203,7 +204,7 @@ async fn decide(app: &App, parts: &mut Parts, query: &str, form: &Params) -> Res
     let ticked = Scopes::from_names(form.all("scope"))
         .map_err(|_| Stop::from(ErrorCode::InvalidRequest.because("scope is malformed")))?;
     let scopes = match one("decision")? {
-        Some("approve") => request.granted(&ticked),
+        Some("approve") => request.client.granted(&request.scopes, &ticked),
         Some("deny") => Scopes::default(),
         _ => return Err(ErrorCode::InvalidRequest.because("decision is unknown").into()),
     };
@@ -228,24 +229,8 @@ fn is_remembered(request: &AuthorizeRequest) -> bool {
     request.client.is_vouched_for() || redirect_uri::is_on_the_web(&request.back.redirect_uri)
 }
 
-/// In each of the person's organizations. Whoever was removed between two queries is seen through when the
-/// grant is written.
-async fn roles(db: &mut PgConnection, signed_in: &SignedIn) -> Result<Vec<Role>, Stop> {
-    let mut roles = Vec::new();
-    for organization in &signed_in.organizations {
-        let role =
-            member::find_role(db, organization.id, signed_in.user.id).await.map_err(Stop::from_sqlx)?;
-        roles.push(role.unwrap_or(Role::Member));
-    }
-    Ok(roles)
-}
-
-/// What of the request the person may give at all: nobody can let an app do what they may not do themselves.
 fn offered(request: &AuthorizeRequest, roles: &[Role]) -> Result<Scopes, Stop> {
-    if roles.iter().any(|role| role.may_give(&request.scopes) == request.scopes) {
-        return Ok(request.scopes.clone());
-    }
-    let offered = request.scopes.without_admin();
+    let offered = consent::offered(&request.scopes, roles);
     if offered.is_empty() {
         return Err(request.answer(ErrorCode::AccessDenied.because("the person may not give what is asked")));
     }

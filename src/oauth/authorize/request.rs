@@ -85,13 +85,6 @@ impl AuthorizeRequest {
         Stop::Answer { error: Box::new(error), back: self.back.clone() }
     }
 
-    /// What the person ticked, of what was asked, and what the client cannot do without.
-    pub(super) fn granted(&self, ticked: &Scopes) -> Scopes {
-        let is_needed = |name: &str| self.client.requires(name);
-        let names = self.scopes.iter().filter(|name| is_needed(name) || ticked.contains(name));
-        Scopes::from_names(names).unwrap_or_default()
-    }
-
     /// Whether somebody who signed in at `at` need not do it again. To sign in while the request is pending fulfils
     /// `prompt=login` and any `max_age`; where it stands in the URL, those are then left out of it.
     pub(super) fn is_content_with_sign_in(&self, at: Timestamp, now: Timestamp) -> bool {

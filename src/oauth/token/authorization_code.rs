@@ -5,20 +5,16 @@ use sqlx::Connection;
 use crate::app::App;
 use crate::audit::act::Act;
 use crate::clients::client::Client;
-use crate::clients::registration::REFRESH_TOKEN;
-use crate::grants::access_token;
-use crate::grants::access_token::Holder;
-use crate::grants::access_token::NewToken;
 use crate::grants::generation;
 use crate::grants::generation::Ending;
-use crate::grants::id_token;
-use crate::grants::id_token::NewIdToken;
 use crate::oauth::dpop;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
 use crate::oauth::resource;
+use crate::oauth::token::Given;
 use crate::oauth::token::TokenResponse;
+use crate::oauth::token::answer_for;
 use crate::protocol::exchange;
 use crate::protocol::exchange::ExchangeRequest;
 use crate::signing::derived::Kind;
@@ -79,14 +75,7 @@ pub(super) async fn exchange(
         return Err(ErrorCode::InvalidGrant.because("the code was used before; its tokens are revoked"));
     };
 
-    let holder = Holder::Grant(&grant);
-    let new = NewToken { client, holder, scopes: &grant.scopes, resources: &resources, dpop_jkt: key };
-    let access_token = access_token::mint(&keys, app.issuer(), &new, now)?;
     let nonce = grant.nonce.as_deref();
-    let new = NewIdToken { client, grant: &grant, scopes: &grant.scopes, access_token: &access_token, nonce };
-    let id_token = id_token::mint(&mut db, &keys, app.issuer(), &new, now).await?;
-    let refresh_token = if client.has_grant_type(REFRESH_TOKEN) { Some(grant.token(&keys)?) } else { None };
-    let tokens =
-        TokenResponse::bearer(&access_token, lifetimes.access_token, refresh_token.as_ref(), &grant.scopes);
-    Ok(tokens.with_id_token(id_token.as_ref()))
+    let given = Given { grant: &grant, scopes: &grant.scopes, resources: &resources, key, nonce };
+    answer_for(app, &mut db, client, given, now).await
 }

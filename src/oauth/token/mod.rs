@@ -2,7 +2,9 @@
 
 mod authorization_code;
 mod client_credentials;
+mod device_code;
 mod refresh_token;
+mod token_exchange;
 
 use axum::Json;
 use axum::extract::State;
@@ -12,13 +14,24 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use chrono::TimeDelta;
 use serde::Serialize;
+use sqlx::PgConnection;
 
 use crate::app::App;
+use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
+use crate::clients::client::Client;
 use crate::clients::registration::AUTHORIZATION_CODE;
 use crate::clients::registration::CLIENT_CREDENTIALS;
+use crate::clients::registration::DEVICE_CODE;
 use crate::clients::registration::REFRESH_TOKEN;
+use crate::clients::registration::TOKEN_EXCHANGE;
 use crate::gate::dpop::proof::Refusal;
+use crate::grants::access_token;
+use crate::grants::access_token::Holder;
+use crate::grants::access_token::NewToken;
+use crate::grants::generation::PresentedGrant;
+use crate::grants::id_token;
+use crate::grants::id_token::NewIdToken;
 use crate::oauth::client_form::ClientForm;
 use crate::oauth::dpop;
 use crate::oauth::error::Answer;
@@ -37,7 +50,7 @@ pub async fn post(State(app): State<App>, headers: HeaderMap, form: ClientForm) 
 async fn grant(app: &App, headers: &HeaderMap, form: &ClientForm) -> Result<TokenResponse, OAuthError> {
     let ClientForm { client, params, act } = form;
     let grant_type = params.required("grant_type")?;
-    let offered = [AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS];
+    let offered = [AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS, DEVICE_CODE, TOKEN_EXCHANGE];
     let Some(grant_type) = offered.into_iter().find(|offered| *offered == grant_type) else {
         return Err(ErrorCode::UnsupportedGrantType.because("the server does not offer that grant type"));
     };
@@ -53,16 +66,61 @@ async fn grant(app: &App, headers: &HeaderMap, form: &ClientForm) -> Result<Toke
     let tokens = match grant_type {
         AUTHORIZATION_CODE => authorization_code::exchange(app, client, params, act, key).await,
         REFRESH_TOKEN => refresh_token::refresh(app, client, params, act, key).await,
+        DEVICE_CODE => device_code::exchange(app, client, params, act, key).await,
+        TOKEN_EXCHANGE => token_exchange::exchange(app, client, params, act, key).await,
         _ => client_credentials::issue(app, client, params, key),
     }?;
     app.metrics.count_token_issue(grant_type);
     Ok(tokens.bound_to(key))
 }
 
+/// What a client gets of a person's grant, at this time.
+#[derive(Debug, Clone, Copy)]
+struct Given<'a> {
+    grant: &'a PresentedGrant,
+    scopes: &'a Scopes,
+    resources: &'a [String],
+    /// To which its access token is bound (RFC 9449 §5).
+    key: Option<&'a str>,
+    /// Of the authorization request, for the first ID token (OpenID Connect Core §12.2).
+    nonce: Option<&'a str>,
+}
+
+/// The one place where the tokens of a grant are made, however the client came to it.
+async fn answer_for(
+    app: &App,
+    db: &mut PgConnection,
+    client: &Client,
+    given: Given<'_>,
+    now: Timestamp,
+) -> Result<TokenResponse, OAuthError> {
+    let Given { grant, scopes, resources, key, nonce } = given;
+    // For a retry on another node than the first attempt's, its key may be news.
+    let keys = app.keys_that(|keys| keys.has_token_key(grant.token_key)).await?;
+    let holder = Holder::Grant(grant);
+    let new = NewToken { client, holder, scopes, resources, dpop_jkt: key };
+    let access_token = access_token::mint(&keys, app.issuer(), &new, now)?;
+    // A part of a grant is passed on again as long as its parent lives, not refreshed.
+    let is_refreshed = client.has_grant_type(REFRESH_TOKEN) && grant.parent_id.is_none();
+    let refresh_token = if is_refreshed { Some(grant.token(&keys)?) } else { None };
+    let lifetime = access_token::lifetime(client, holder, now);
+    let tokens = TokenResponse::bearer(&access_token, lifetime, refresh_token.as_ref(), scopes);
+    // Nobody signs in to an agent.
+    if grant.parent_id.is_some() {
+        return Ok(tokens);
+    }
+    let new = NewIdToken { client, grant, scopes, access_token: &access_token, nonce };
+    let id_token = id_token::mint(db, &keys, app.issuer(), &new, now).await?;
+    Ok(tokens.with_id_token(id_token.as_ref()))
+}
+
 /// RFC 6749 §5.1.
 #[derive(Serialize)]
 pub struct TokenResponse {
     access_token: String,
+    /// Of an exchange (RFC 8693 §2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'static str>,
     token_type: &'static str,
     /// Seconds.
     expires_in: i64,
@@ -84,6 +142,7 @@ impl TokenResponse {
     ) -> Self {
         Self {
             access_token: access_token.expose().to_owned(),
+            issued_token_type: None,
             token_type: "Bearer",
             expires_in: lifetime.num_seconds(),
             refresh_token: refresh_token.map(|token| token.expose().to_owned()),

@@ -6,20 +6,17 @@ use sqlx::PgConnection;
 use crate::app::App;
 use crate::audit::act::Act;
 use crate::clients::client::Client;
-use crate::grants::access_token;
-use crate::grants::access_token::Holder;
-use crate::grants::access_token::NewToken;
 use crate::grants::generation;
 use crate::grants::generation::Ending;
 use crate::grants::generation::PresentedGrant;
-use crate::grants::id_token;
-use crate::grants::id_token::NewIdToken;
 use crate::oauth::dpop;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
 use crate::oauth::resource;
+use crate::oauth::token::Given;
 use crate::oauth::token::TokenResponse;
+use crate::oauth::token::answer_for;
 use crate::protocol::refresh;
 use crate::protocol::refresh::RefreshRequest;
 use crate::signing::derived::Kind;
@@ -84,17 +81,8 @@ pub(super) async fn refresh(
         // The successor may be bound though what was presented is not.
         dpop::check_binding(client, &grant, grant.generation, key)?;
 
-        let holder = Holder::Grant(&grant);
-        let new = NewToken { client, holder, scopes: &scopes, resources: &resources, dpop_jkt: key };
-        let access_token = access_token::mint(&keys, app.issuer(), &new, now)?;
-        let new =
-            NewIdToken { client, grant: &grant, scopes: &scopes, access_token: &access_token, nonce: None };
-        let id_token = id_token::mint(&mut db, &keys, app.issuer(), &new, now).await?;
-        // For a retry on another node than the first attempt's, its key may be news.
-        let keys = app.keys_that(|keys| keys.has_token_key(grant.token_key)).await?;
-        let successor = grant.token(&keys)?;
-        let tokens = TokenResponse::bearer(&access_token, lifetimes.access_token, Some(&successor), &scopes);
-        return Ok(tokens.with_id_token(id_token.as_ref()));
+        let given = Given { grant: &grant, scopes: &scopes, resources: &resources, key, nonce: None };
+        return answer_for(app, &mut db, client, given, now).await;
     }
 }
 

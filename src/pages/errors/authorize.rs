@@ -11,11 +11,11 @@ pub const ERRORS: &[Entry] = &[
     Entry {
         code: "access_denied",
         meaning: "The person said no, or may not say yes.",
-        place: PLACE,
-        status: STATUS,
+        place: "/oauth/authorize, in the address the browser returns to; /oauth/token, with a device code",
+        status: "303 to the redirect URI; 400 with JSON",
         retry: "Only when the person asks for it again.",
         causes: &[
-            "They pressed Deny on the consent page.",
+            "They pressed Deny on the consent page, or on the page for devices.",
             "They unticked every scope.",
             "They belong to no organization for which they may allow apps.",
         ],

@@ -1,5 +1,5 @@
-//! Errors of the token, revocation and introspection endpoints (RFC 6749 §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 8707 §2,
-//! RFC 9449 §5, RFC 9470 §3).
+//! Errors of the token, revocation and introspection endpoints (RFC 6749 §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 8628
+//! §3.5, RFC 8707 §2, RFC 9449 §5, RFC 9470 §3).
 
 use crate::pages::errors::Entry;
 
@@ -17,6 +17,7 @@ pub const ERRORS: &[Entry] = &[
             "The body is JSON. The token endpoint takes application/x-www-form-urlencoded.",
             "A parameter appears twice, often once in the address and once in the body.",
             "redirect_uri is missing though the app registered several, or is not one that it registered.",
+            "subject_token or actor_token of a token exchange is not an access token in force, or not one of this app.",
         ],
         steps: &[
             "Read error_description: it names the parameter.",
@@ -66,6 +67,7 @@ pub const ERRORS: &[Entry] = &[
             "An old refresh token was presented again, so the whole grant was revoked: somebody may have copied it.",
             "The person took the access back, or it ended: unused for 30 days, or a year old.",
             "The code or token was given to another app.",
+            "The device code is unknown, or its tokens have been fetched.",
         ],
         steps: &[
             "Store the refresh token of every answer before using the access token, in one place for all processes.",
@@ -149,6 +151,52 @@ pub const ERRORS: &[Entry] = &[
         ],
         example: "HTTP/1.1 400 Bad Request\n\n{\n  \"error\": \"invalid_target\",\n  \"error_description\": \"resource must be an absolute URI without a fragment\",\n  \"error_uri\": \"https://auth.example.com/errors/invalid_target\"\n}",
         standard: "RFC 8707 §2",
+    },
+    Entry {
+        code: "authorization_pending",
+        meaning: "The person has not decided yet. Nothing is wrong.",
+        place: "/oauth/token, with a device code",
+        status: "400",
+        retry: "Yes, after as many seconds as interval says.",
+        causes: &["The device has shown the code, and nobody has typed it and pressed Allow or Deny."],
+        steps: &[
+            "Keep showing user_code and verification_uri.",
+            "Wait for interval seconds after each answer, then send the same request again.",
+            "Stop when expires_in has passed, and offer to begin anew.",
+        ],
+        example: "HTTP/1.1 400 Bad Request\n\n{\n  \"error\": \"authorization_pending\",\n  \"error_uri\": \"https://auth.example.com/errors/authorization_pending\"\n}",
+        standard: "RFC 8628 §3.5",
+    },
+    Entry {
+        code: "slow_down",
+        meaning: "The person has not decided yet, and the device asks too often.",
+        place: "/oauth/token, with a device code",
+        status: "400",
+        retry: "Yes, after 5 seconds more than before, each time that this comes.",
+        causes: &[
+            "The device waits for a shorter time than interval says.",
+            "Two processes, or two threads, poll with the same device code.",
+        ],
+        steps: &[
+            "Add 5 seconds to the interval, keep it, and go on. This is no end: the code is still good.",
+            "Count from one answer to the next request, not from one request to the next.",
+        ],
+        example: "HTTP/1.1 400 Bad Request\n\n{\n  \"error\": \"slow_down\",\n  \"error_uri\": \"https://auth.example.com/errors/slow_down\"\n}",
+        standard: "RFC 8628 §3.5",
+    },
+    Entry {
+        code: "expired_token",
+        meaning: "The device code has ended before the person decided.",
+        place: "/oauth/token, with a device code",
+        status: "400",
+        retry: "No. The device needs new codes.",
+        causes: &["Ten minutes have passed since /oauth/device_authorization answered."],
+        steps: &[
+            "Say that the code has run out, and wait for the person to ask for another one.",
+            "Then send a new request to /oauth/device_authorization. Do not do so by yourself: nobody may be there.",
+        ],
+        example: "HTTP/1.1 400 Bad Request\n\n{\n  \"error\": \"expired_token\",\n  \"error_uri\": \"https://auth.example.com/errors/expired_token\"\n}",
+        standard: "RFC 8628 §3.5",
     },
     Entry {
         code: "invalid_token",

@@ -12,6 +12,8 @@ use crate::app::scope_catalog::ScopeCatalog;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ClientId;
 use crate::clients::redirect_uri;
+use crate::grants::child;
+use crate::grants::child::PassedOn;
 use crate::grants::connected_app;
 use crate::grants::grant;
 use crate::grants::grant::Whose;
@@ -24,11 +26,12 @@ use crate::pages::parts::Moment;
 use crate::pages::settings::APPS;
 use crate::pages::settings::Frame;
 use crate::pages::settings::confirm::Confirm;
+use crate::pages::settings::passed_on;
 use crate::pages::settings::visitor::Visitor;
 use crate::pages::words;
 
 /// As its revocation is remembered.
-const TAKEN_BACK: &str = "taken back by the person";
+pub(super) const TAKEN_BACK: &str = "taken back by the person";
 
 #[derive(Template)]
 #[template(path = "pages/settings/apps.html")]
@@ -51,15 +54,31 @@ struct Access {
     resources: Vec<String>,
     granted: Moment,
     last_use: Option<Moment>,
+    parts: Vec<Part>,
+}
+
+/// What the app passed on of it.
+struct Part {
+    id: String,
+    name: String,
+    /// The app that has it, if the name does not say so.
+    client: Option<String>,
+    scopes: Vec<String>,
+    since: Moment,
+    last_use: Option<Moment>,
+    end: Moment,
 }
 
 pub async fn list(State(app): State<App>, visitor: Visitor) -> Result<Page<Apps>, PageError> {
     let now = app.clock.now();
     let found = find(&app, &visitor, now).await?;
+    let mut db = app.db.acquire().await?;
+    let parts = child::list(&mut db, visitor.user().id, now).await?;
+    drop(db);
     let page = Apps {
         frame: visitor.frame(APPS).await?,
         issuer_host: app.config.links.host().to_owned(),
-        connected: by_app(found, &app.config.scopes, now),
+        connected: by_app(found, &parts, &app.config.scopes, now),
     };
     Ok(visitor.page(&app, page))
 }
@@ -76,13 +95,17 @@ async fn find(
 /// One entry for each app, with what it may do in each organization.
 fn by_app(
     found: Vec<connected_app::ConnectedApp>,
+    parts: &[PassedOn],
     catalog: &ScopeCatalog,
     now: Timestamp,
 ) -> Vec<ConnectedApp> {
     let mut apps: Vec<ConnectedApp> = Vec::new();
     for row in found {
         let id = row.client_id.to_string();
-        let access = access(&row, catalog, now);
+        let of_row =
+            |part: &&PassedOn| part.app_id == row.client_id && part.organization_id == row.organization_id;
+        let parts = parts.iter().filter(of_row).map(|part| self::part(part, now)).collect();
+        let access = access(&row, parts, catalog, now);
         match apps.iter_mut().find(|app| app.id == id) {
             Some(app) => app.accesses.push(access),
             None => apps.push(ConnectedApp { id, face: face(row), accesses: vec![access] }),
@@ -103,7 +126,12 @@ fn face(row: connected_app::ConnectedApp) -> AppFace {
     }
 }
 
-fn access(row: &connected_app::ConnectedApp, catalog: &ScopeCatalog, now: Timestamp) -> Access {
+fn access(
+    row: &connected_app::ConnectedApp,
+    parts: Vec<Part>,
+    catalog: &ScopeCatalog,
+    now: Timestamp,
+) -> Access {
     let entries = catalog.entries_for_people().iter().filter(|entry| row.scopes.contains(&entry.name));
     Access {
         organization: row.organization_name.clone(),
@@ -111,6 +139,19 @@ fn access(row: &connected_app::ConnectedApp, catalog: &ScopeCatalog, now: Timest
         resources: row.resources.clone(),
         granted: words::moment(row.first_granted_at, now),
         last_use: row.last_used_at.map(|at| words::moment(at, now)),
+        parts,
+    }
+}
+
+fn part(part: &PassedOn, now: Timestamp) -> Part {
+    Part {
+        id: part.id.to_string(),
+        name: passed_on::name(part).to_owned(),
+        client: part.label.is_some().then(|| part.client_name.clone()),
+        scopes: part.scopes.iter().map(str::to_owned).collect(),
+        since: words::moment(part.created_at, now),
+        last_use: part.last_used_at.map(|at| words::moment(at, now)),
+        end: words::moment(part.expires_at, now),
     }
 }
 
@@ -124,7 +165,9 @@ pub async fn get_remove(
         frame: visitor.frame(APPS).await?,
         title: format!("Remove the access of {name}?"),
         consequences: vec![
-            "It is refused from its next request on, in every organization and on every device.".to_owned(),
+            "It is refused from its next request on, in every organization and on every device, and so is whatever it \
+             passed access on to."
+                .to_owned(),
             "Data that it has copied already stays with it.".to_owned(),
             "It can ask for access again, and you will be asked.".to_owned(),
         ],

@@ -10,6 +10,7 @@ pub mod credential;
 pub mod developer;
 pub mod organization;
 pub mod overlap;
+pub mod passed_on;
 pub mod secret;
 pub mod security;
 pub mod visitor;

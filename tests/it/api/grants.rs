@@ -29,6 +29,8 @@ async fn an_admin_sees_the_consents_of_the_organization() {
                 "organization": ada.organization,
                 "scopes": ["read", "write"],
                 "resources": [],
+                "parent": null,
+                "label": null,
                 "created_at": "2030-01-01T00:00:00Z",
                 "last_used_at": answer.json["data"][0]["last_used_at"],
             }],

@@ -84,6 +84,7 @@ async fn nothing_in_the_database_is_a_token() {
     let pkce = Pkce::default();
     let code = scene.code(&pkce).await;
     let tokens = scene.exchange(&code, &pkce).await;
+    let device = scene.client.device_codes(&scene.server, &[]).await;
     let (_, key) = scene.server.key(scene.ada.organization, "read").await;
     scene.server.get_as(&key, "/v1/auth/test").await;
     scene.is_accepted(&tokens.field("access_token")).await;
@@ -99,6 +100,7 @@ async fn nothing_in_the_database_is_a_token() {
     for secret in [
         code.as_str(),
         &tokens.field("refresh_token"),
+        &device.device,
         access_token.rsplit('.').next().unwrap(),
         scene.client.secret.as_deref().unwrap(),
         &key[11..43],

@@ -1,6 +1,9 @@
 //! What no honest client sends, to every endpoint that takes a form: each parameter missing, empty, repeated,
 //! too long or no text; other methods; other content types. Nothing of it may consume anything.
 
+use countersign::clients::registration::DEVICE_CODE;
+use countersign::clients::registration::TOKEN_EXCHANGE;
+
 use crate::oauth::Scene;
 use crate::oauth::assert_refused;
 use crate::support::Answer;
@@ -8,8 +11,9 @@ use crate::support::CALLBACK;
 use crate::support::Pkce;
 use crate::support::RawConnection;
 
-const ENDPOINTS: [&str; 4] = ["/oauth/token", "/oauth/introspect", "/oauth/revoke", "/oauth/par"];
 const TEN_MEGABYTES: usize = 10 * 1024 * 1024;
+const ENDPOINTS: [&str; 5] =
+    ["/oauth/token", "/oauth/introspect", "/oauth/revoke", "/oauth/par", "/oauth/device_authorization"];
 
 /// A request that would succeed.
 struct Good {
@@ -37,11 +41,10 @@ async fn good_requests(scene: &Scene) -> Vec<Good> {
     let pkce = Pkce::default();
     let code = scene.code(&pkce).await;
     let tokens = scene.tokens().await;
-    let secret = scene.client.secret.clone().unwrap();
-    let client = [("client_id", scene.client.id.clone()), ("client_secret", secret)];
-    let with_client = |form: Vec<(&'static str, String)>| client.iter().cloned().chain(form).collect();
+    let with_client = |form| with_client(scene, form);
     let text = str::to_owned;
-    vec![
+    let mut requests = requests_of_devices_and_exchanges(scene).await;
+    requests.extend([
         Good {
             path: "/oauth/token",
             form: with_client(vec![
@@ -84,7 +87,50 @@ async fn good_requests(scene: &Scene) -> Vec<Good> {
             form: with_client(vec![("token", tokens.access), ("token_type_hint", text("access_token"))]),
             needed: &["token"],
         },
+    ]);
+    requests
+}
+
+async fn requests_of_devices_and_exchanges(scene: &Scene) -> Vec<Good> {
+    let device = scene.client.device_codes(&scene.server, &[]).await;
+    scene.browser.allow_device(&device.user).await;
+    let token = scene.tokens().await.access;
+    let text = str::to_owned;
+    vec![
+        Good {
+            path: "/oauth/token",
+            form: with_client(scene, vec![("grant_type", text(DEVICE_CODE)), ("device_code", device.device)]),
+            needed: &["grant_type", "device_code"],
+        },
+        Good {
+            path: "/oauth/token",
+            form: with_client(
+                scene,
+                vec![
+                    ("grant_type", text(TOKEN_EXCHANGE)),
+                    ("subject_token", token.clone()),
+                    ("subject_token_type", text("urn:ietf:params:oauth:token-type:access_token")),
+                    ("actor_token", token.clone()),
+                    ("actor_token_type", text("urn:ietf:params:oauth:token-type:jwt")),
+                    ("requested_token_type", text("urn:ietf:params:oauth:token-type:access_token")),
+                    ("scope", text("read")),
+                    ("label", text("an agent")),
+                ],
+            ),
+            needed: &["grant_type", "subject_token", "subject_token_type"],
+        },
+        Good {
+            path: "/oauth/device_authorization",
+            form: with_client(scene, vec![("scope", text("read"))]),
+            needed: &[],
+        },
     ]
+}
+
+fn with_client(scene: &Scene, form: Vec<(&'static str, String)>) -> Vec<(&'static str, String)> {
+    let secret = scene.client.secret.clone().unwrap();
+    let client = [("client_id", scene.client.id.clone()), ("client_secret", secret)];
+    client.into_iter().chain(form).collect()
 }
 
 fn authorization_request() -> Vec<(&'static str, String)> {

@@ -38,6 +38,7 @@ async fn the_server_says_what_it_can_do() {
             "pushed_authorization_request_endpoint": format!("{issuer}/oauth/par"),
             "require_pushed_authorization_requests": false,
             "token_endpoint": format!("{issuer}/oauth/token"),
+            "device_authorization_endpoint": format!("{issuer}/oauth/device_authorization"),
             "jwks_uri": format!("{issuer}/oauth/jwks"),
             "revocation_endpoint": format!("{issuer}/oauth/revoke"),
             "introspection_endpoint": format!("{issuer}/oauth/introspect"),
@@ -182,6 +183,7 @@ async fn no_answer_repeats_the_host_of_the_request() {
         ("GET", "/oauth/authorize?client_id=x"),
         ("POST", "/oauth/authorize"),
         ("POST", "/oauth/par"),
+        ("POST", "/oauth/device_authorization"),
         ("POST", "/oauth/token"),
         ("POST", "/oauth/revoke"),
         ("POST", "/oauth/introspect"),
@@ -211,6 +213,7 @@ async fn scripts_of_any_origin_may_call_what_serves_clients() {
         ("POST", "/oauth/par"),
         ("GET", "/oauth/userinfo"),
         ("POST", "/oauth/userinfo"),
+        ("POST", "/oauth/device_authorization"),
         ("POST", "/oauth/token"),
         ("POST", "/oauth/revoke"),
     ] {

@@ -37,6 +37,7 @@ async fn the_token_and_the_introspection_endpoint_take_https_only() {
     for (path, form) in [
         ("/oauth/token", [("grant_type", "client_credentials")]),
         ("/oauth/introspect", [("token", access_token.as_str())]),
+        ("/oauth/device_authorization", [("scope", "read")]),
     ] {
         let plain = scene.post_from_afar("http", path, &form).await;
         let secure = scene.post_from_afar("https", path, &form).await;
@@ -89,7 +90,9 @@ async fn no_page_is_shown_over_plain_http() {
     let scene = Scene::behind_a_proxy().await;
     let authorize = scene.client.authorize_path(&Pkce::default(), &[]);
 
-    for path in [authorize.as_str(), "/oauth/authorize", "/login", "/register", "/settings/account"] {
+    for path in
+        [authorize.as_str(), "/oauth/authorize", "/login", "/register", "/device", "/settings/account"]
+    {
         let plain = Answer::of(from_afar(scene.browser.request("GET", path), "http")).await;
         let secure = Answer::of(from_afar(scene.browser.request("GET", path), "https")).await;
         let posted = Answer::of(from_afar(scene.browser.request("POST", path), "http")).await;

@@ -17,6 +17,8 @@ async fn answers(server: &TestServer) -> Vec<(String, Answer)> {
         "/login?next=/oauth/authorize",
         "/register",
         "/logout",
+        "/device",
+        "/device?user_code=BCDF-GHJK",
         "/errors",
         "/errors/invalid_grant",
         "/errors/nothing",

@@ -3,12 +3,14 @@
 use crate::support::Answer;
 use crate::support::TestServer;
 
-const FORMS: [&str; 18] = [
+const FORMS: [&str; 20] = [
     "/login",
     "/register",
+    "/device",
     "/settings/api",
     "/settings/api/{key}/rotate",
     "/settings/apps/{client}/remove",
+    "/settings/apps/parts/gra_1/remove",
     "/settings/developer/new",
     "/settings/developer/{client}",
     "/settings/developer/{client}/secrets",
@@ -23,7 +25,7 @@ const FORMS: [&str; 18] = [
     "/oauth/authorize",
     "/logout",
 ];
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 18] = [
     "email",
     "password",
     "company_name",
@@ -40,6 +42,8 @@ const FIELDS: [&str; 16] = [
     "new_password",
     "client_id",
     "step",
+    "user_code",
+    "decision",
 ];
 
 /// Every field with one value.

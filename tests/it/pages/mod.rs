@@ -16,6 +16,7 @@ mod visitors;
 
 mod admin;
 mod csrf;
+mod device;
 mod errors;
 mod escaping;
 mod headers;

@@ -3,6 +3,7 @@
 mod answer;
 mod browser;
 mod database;
+mod device;
 pub mod document;
 mod oauth_client;
 mod people;
@@ -53,6 +54,8 @@ pub use browser::PageForm;
 pub use browser::field_of;
 pub use browser::form_of;
 pub use database::TestDatabase;
+pub use device::DeviceCodes;
+pub use device::for_devices;
 pub use oauth_client::CALLBACK;
 pub use oauth_client::OAuthClient;
 pub use oauth_client::Pkce;

@@ -13,13 +13,23 @@ use crate::pages::parts::Field;
 use crate::pages::words;
 use crate::scopes::Scopes;
 
-const GRANT_TYPES: [(&str, &str, &str); 3] = [
+const GRANT_TYPES: [(&str, &str, &str); 5] = [
     (registration::AUTHORIZATION_CODE, "Authorization code", "A person allows the app to act for them."),
     (registration::REFRESH_TOKEN, "Refresh token", "Access goes on without the person being there."),
     (
         registration::CLIENT_CREDENTIALS,
         "Client credentials",
         "The app acts for itself. Only for a confidential app.",
+    ),
+    (
+        registration::DEVICE_CODE,
+        "Device code",
+        "A device without a browser shows a code, and a person allows it elsewhere.",
+    ),
+    (
+        registration::TOKEN_EXCHANGE,
+        "Token exchange",
+        "The app passes a part of its access on, to an agent or to another app of yours.",
     ),
 ];
 

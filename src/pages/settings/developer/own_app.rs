@@ -75,9 +75,10 @@ impl Default for SecretForm {
     }
 }
 
-const ENDPOINTS: [(&str, &str); 5] = [
+const ENDPOINTS: [(&str, &str); 6] = [
     ("Metadata", "/.well-known/oauth-authorization-server"),
     ("Authorization", "/oauth/authorize"),
+    ("Device authorization", "/oauth/device_authorization"),
     ("Token", "/oauth/token"),
     ("Revocation", "/oauth/revoke"),
     ("Introspection", "/oauth/introspect"),
