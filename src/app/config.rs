@@ -16,6 +16,7 @@ use jsonwebtoken::Algorithm;
 
 use crate::app::client_registration::ClientRegistration;
 use crate::app::client_registration::HostRules;
+use crate::app::lifetimes;
 use crate::app::links::Links;
 use crate::app::resources::Resources;
 use crate::app::scope_catalog::ScopeCatalog;
@@ -240,7 +241,7 @@ impl TryFrom<Settings> for Config {
         );
         let has_own_database = settings.database_url.is_none();
         Ok(Self {
-            lifetimes: lifetimes(&settings)?,
+            lifetimes: lifetimes::of(&settings)?,
             client_registration: ClientRegistration::new(&settings)?,
             client_metadata_hosts: settings
                 .client_metadata_documents
@@ -342,29 +343,6 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
     // Made once more for use: here only to see that it can be.
     Mailer::new(settings.smtp_url.as_ref(), &settings.mail_from)?;
     Ok(())
-}
-
-fn lifetimes(settings: &Settings) -> anyhow::Result<Lifetimes> {
-    let seconds = |name: &str, value: i64, most: i64| {
-        ensure!((1..=most).contains(&value), "{name} must be 1 to {most}");
-        Ok(TimeDelta::seconds(value))
-    };
-    ensure!((0..=1800).contains(&settings.retry_window_seconds), "retry_window_seconds must be 0 to 1800");
-    let ten_years = 3650 * 24 * 3600;
-    Ok(Lifetimes {
-        access_token: seconds("access_token_seconds", settings.access_token_seconds, 24 * 3600)?,
-        refresh_token_idle: seconds(
-            "refresh_token_idle_seconds",
-            settings.refresh_token_idle_seconds,
-            ten_years,
-        )?,
-        refresh_token_max: seconds(
-            "refresh_token_max_seconds",
-            settings.refresh_token_max_seconds,
-            ten_years,
-        )?,
-        retry_window: TimeDelta::seconds(settings.retry_window_seconds),
-    })
 }
 
 #[cfg(test)]

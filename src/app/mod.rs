@@ -11,6 +11,8 @@ pub mod scope_catalog;
 pub mod settings;
 pub mod signing_keys;
 
+mod lifetimes;
+
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;

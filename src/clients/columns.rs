@@ -125,8 +125,7 @@ pub(super) async fn write(
                is_reviewed = is_reviewed and name = $2 and homepage_url is not distinct from $3
                              and logo_url is not distinct from $4 and redirect_uris = $11 and scopes = $12,
                consents_count_from = case when organization_id is null
-                                           and (   name <> $2 or redirect_uris <> $11
-                                                or token_endpoint_auth_method <> $8
+                                           and (name <> $2 or token_endpoint_auth_method <> $8 or redirect_uris <> $11
                                                 or jwks is distinct from $9 or jwks_uri is distinct from $10)
                                           then $32 else consents_count_from end
          where id = $1

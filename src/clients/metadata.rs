@@ -194,10 +194,10 @@ fn check_response_types(named: &[String], grant_types: &[String]) -> Result<(), 
 }
 
 /// The registered `scope`: what of it there is, or else what every client gets.
-fn default_scopes(named: Option<&str>, scopes: &Scopes) -> Scopes {
-    let names = named.unwrap_or_default().split(' ').filter(|name| scopes.contains(name));
-    let named = Scopes::from_names(names).unwrap_or_default();
-    if named.is_empty() { Registration::usual_default(scopes) } else { named }
+fn default_scopes(scope: Option<&str>, scopes: &Scopes) -> Scopes {
+    let names = scope.unwrap_or_default().split(' ').filter(|name| scopes.contains(name));
+    let kept = Scopes::from_names(names).unwrap_or_default();
+    if kept.is_empty() { Registration::usual_default(scopes) } else { kept }
 }
 
 /// Some send an empty text for nothing.
@@ -237,7 +237,7 @@ mod tests {
 
     use super::*;
 
-    fn read_json(metadata: Value) -> Result<Registration, String> {
+    fn read_json(metadata: &Value) -> Result<Registration, String> {
         let second = TimeDelta::seconds(1);
         let lifetimes = Lifetimes {
             access_token: second,
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_is_left_out_where_something_remains() {
-        let registration = read_json(json!({
+        let registration = read_json(&json!({
             "grant_types": ["implicit", "authorization_code", "client_credentials", "refresh_token"],
             "response_types": ["code", "id_token token", "none"],
             "scope": "email admin read contacts:read",
@@ -296,7 +296,7 @@ mod tests {
             (json!({ "client_name": "a\u{0}" }), "NUL"),
             (json!({ "jwks": { "keys": [{ "kid": "\u{0}" }] } }), "NUL"),
         ] {
-            let message = read_json(metadata.clone()).unwrap_err();
+            let message = read_json(&metadata).unwrap_err();
             assert!(message.contains(says), "{metadata}: {message}");
         }
     }
@@ -307,7 +307,7 @@ mod tests {
             let metadata = json!({
                 "subject_type": "pairwise", "redirect_uris": uris, "sector_identifier_uri": sector,
             });
-            read_json(metadata).is_ok()
+            read_json(&metadata).is_ok()
         };
         let several = json!(["https://app.example/cb", "https://other.example/cb"]);
 

@@ -56,9 +56,10 @@ pub async fn register(
         // Another request may have been faster with the same.
         if client::insert(tx, id, origin, now).await? {
             columns::write(tx, id, registration, now).await?;
-            let secret = match registration.token_endpoint_auth_method.has_secret() {
-                true => Some(new_secret(tx, id, now).await?),
-                false => None,
+            let secret = if registration.token_endpoint_auth_method.has_secret() {
+                Some(new_secret(tx, id, now).await?)
+            } else {
+                None
             };
             return Ok(Registered { id, secret, token: Some(token) });
         }
@@ -126,9 +127,9 @@ pub async fn update(
     act: &Act,
 ) -> sqlx::Result<Option<Secret>> {
     client::update(tx, client, registration, act).await?;
-    let had_secret = client.registration.token_endpoint_auth_method.has_secret();
-    let has_secret = registration.token_endpoint_auth_method.has_secret();
-    if !has_secret {
+    let had_one = client.registration.token_endpoint_auth_method.has_secret();
+    let needs_one = registration.token_endpoint_auth_method.has_secret();
+    if !needs_one {
         sqlx::query!("delete from client_secrets where client_id = $1", client.id as ClientId)
             .execute(&mut **tx)
             .await?;
@@ -137,5 +138,5 @@ pub async fn update(
     sqlx::query!("update clients set fingerprint = null where id = $1", client.id as ClientId)
         .execute(&mut **tx)
         .await?;
-    if has_secret && !had_secret { new_secret(tx, client.id, act.at).await.map(Some) } else { Ok(None) }
+    if needs_one && !had_one { new_secret(tx, client.id, act.at).await.map(Some) } else { Ok(None) }
 }

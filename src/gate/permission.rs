@@ -50,7 +50,7 @@ pub fn check_scopes(
     let several = if needed.len() == 1 { "" } else { "s" };
     let message = format!(
         "Insufficient permissions for this operation: it needs the scope{several} {}",
-        needed.join(", ")
+        needed.join(" ")
     );
     let challenge = Challenge::new(resource, principal.scheme)
         .error("insufficient_scope", &message)

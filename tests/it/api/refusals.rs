@@ -236,7 +236,7 @@ async fn what_is_for_admins_takes_the_scope_admin() {
     }
 }
 
-/// RFC 6750 §3.
+/// RFC 6750 §3, RFC 9449 §7.1.
 #[tokio::test]
 async fn a_challenge_says_each_thing_once() {
     let server = TestServer::start().await;
@@ -245,27 +245,30 @@ async fn a_challenge_says_each_thing_once() {
 
     for (credential, expected) in [
         ("", vec!["resource_metadata"]),
-        ("junk", vec!["error", "resource_metadata"]),
-        (&key, vec!["error", "resource_metadata", "scope"]),
+        ("junk", vec!["error", "error_description", "resource_metadata"]),
+        (&key, vec!["error", "error_description", "resource_metadata", "scope"]),
     ] {
         let request = server.request("GET", "/v1/api-keys");
         let request = if credential.is_empty() { request } else { request.bearer_auth(credential) };
         let answer = Answer::of(request).await;
 
         assert_eq!(answer.headers.get_all("www-authenticate").iter().count(), 1, "{credential}");
-        let parameters = answer.header("www-authenticate").unwrap().strip_prefix("Bearer ").unwrap();
-        let mut names = Vec::new();
-        for parameter in parameters.split(", ") {
-            let (name, value) = parameter.split_once('=').unwrap();
-            let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap();
-            assert!(
-                value.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)),
-                "{parameter}"
-            );
-            names.push(name);
+        let challenges = answer.header("www-authenticate").unwrap().strip_prefix("Bearer ").unwrap();
+        let (bearer, dpop) = challenges.split_once(", DPoP ").unwrap();
+        for (parameters, expected) in [(bearer, &expected[..]), (dpop, &["algs"][..])] {
+            let mut names = Vec::new();
+            for parameter in parameters.split(", ") {
+                let (name, value) = parameter.split_once('=').unwrap();
+                let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap();
+                assert!(
+                    value.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)),
+                    "{parameter}"
+                );
+                names.push(name);
+            }
+            names.sort_unstable();
+            assert_eq!(names, expected, "{parameters}");
         }
-        names.sort_unstable();
-        assert_eq!(names, expected, "{parameters}");
     }
 }
 

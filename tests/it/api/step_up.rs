@@ -128,6 +128,19 @@ async fn without_openid_it_works_the_same() {
     assert_opens_with("read write").await;
 }
 
+/// Or the app would be sent back and forth for ever.
+#[tokio::test]
+async fn a_sign_in_that_cannot_be_had_is_an_unmet_requirement() {
+    let scene = Scene::new().await;
+    let (token, _) = scene.tokens().await;
+    let wanted = [("acr_values", "urn:example:phr urn:example:phrh")];
+    assert_eq!(scene.verify(&token, "acr_values=urn:example:phr+urn:example:phrh").await.status, 401);
+
+    let answer = scene.browser.get(&scene.client.authorize_path(&Pkce::default(), &wanted)).await;
+
+    assert_eq!(answer.location_params()["error"], "unmet_authentication_requirements");
+}
+
 #[tokio::test]
 async fn refreshing_makes_no_sign_in_newer() {
     let scene = Scene::new().await;

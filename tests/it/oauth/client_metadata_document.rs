@@ -31,10 +31,10 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new() -> Self {
-        Self::with(|_| {}, json!({})).await
+        Self::with(|_| {}, &json!({})).await
     }
 
-    pub(super) async fn with(adjust: impl FnOnce(&mut Settings), changes: Value) -> Self {
+    pub(super) async fn with(adjust: impl FnOnce(&mut Settings), changes: &Value) -> Self {
         let server = TestServer::start_with(|settings| {
             settings.outgoing_to_private = true;
             adjust(settings);
@@ -49,7 +49,7 @@ impl World {
     }
 
     /// The document of a public app, with `changes` made.
-    pub(super) fn document(&self, changes: Value) -> Value {
+    pub(super) fn document(&self, changes: &Value) -> Value {
         let mut document = json!({
             "client_id": self.host.url,
             "client_name": "Harbour",
@@ -59,7 +59,7 @@ impl World {
         document
     }
 
-    pub(super) fn publish(&self, changes: Value) {
+    pub(super) fn publish(&self, changes: &Value) {
         self.host.publish(&self.document(changes), "max-age=600");
     }
 
@@ -156,7 +156,7 @@ async fn the_document_names_the_url_it_stands_at() {
         json!(url.replace("http", "HTTP")),
         json!("https://app.example/client.json"),
     ] {
-        world.publish(json!({ "client_id": client_id }));
+        world.publish(&json!({ "client_id": client_id }));
         assert_not_usable(&world.visit().await, "client_id is not its URL to the letter");
     }
 }
@@ -190,7 +190,7 @@ async fn a_document_with_a_secret_or_a_private_key_is_refused() {
         (json!({ "jwks": { "keys": [private] } }), "must stay secret"),
         (json!({ "jwks": { "keys": [{ "kty": "oct", "k": "AA" }] } }), "must stay secret"),
     ] {
-        world.publish(changes);
+        world.publish(&changes);
         assert_not_usable(&world.visit().await, says);
     }
 }
@@ -206,7 +206,7 @@ async fn a_document_without_name_or_redirect_uris_is_refused() {
         (json!({ "redirect_uris": [] }), "redirect URI"),
         (json!({ "redirect_uris": [1] }), "redirect_uris"),
     ] {
-        world.publish(changes);
+        world.publish(&changes);
         assert_not_usable(&world.visit().await, says);
     }
 }
@@ -221,10 +221,10 @@ async fn addresses_in_the_document_are_web_addresses() {
         (json!({ "jwks_uri": "file:///etc/passwd" }), "jwks_uri"),
         (json!({ "backchannel_logout_uri": "gopher://app.example/" }), "backchannel_logout_uri"),
     ] {
-        world.publish(changes);
+        world.publish(&changes);
         assert_not_usable(&world.visit().await, says);
     }
-    world.publish(json!({ "client_uri": "javascript:alert(1)", "logo_uri": "file:///etc/passwd" }));
+    world.publish(&json!({ "client_uri": "javascript:alert(1)", "logo_uri": "file:///etc/passwd" }));
     let page = world.browser.get(&world.client.authorize_path(&Pkce::default(), &[])).await;
     assert!(page.status == 200 && !page.text.contains("javascript:") && !page.text.contains("file:"));
 }
@@ -232,7 +232,7 @@ async fn addresses_in_the_document_are_web_addresses() {
 #[tokio::test]
 async fn what_the_document_lists_beyond_what_is_offered_does_no_harm() {
     let world = World::new().await;
-    world.publish(json!({
+    world.publish(&json!({
         "grant_types": ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"],
         "token_endpoint_auth_methods_supported": ["private_key_jwt_x", "client_secret_basic", "none"],
         "scope": "read admin x",
@@ -259,7 +259,7 @@ async fn a_redirect_uri_that_is_not_in_the_document_is_shown_and_never_redirecte
 async fn the_consent_page_names_the_host_of_the_url() {
     let world = World::new().await;
     let logo = json!({ "client_name": "Bank", "logo_uri": "https://app.example/logo.png" });
-    world.publish(logo);
+    world.publish(&logo);
 
     let page = world.client.consent_page(&world.browser, &[]).await.text;
 
@@ -281,7 +281,7 @@ async fn the_consent_page_names_the_host_it_leads_to() {
 #[tokio::test]
 async fn an_app_on_the_own_machine_is_warned_of() {
     let uris = ["http://localhost/callback", "http://127.0.0.1/callback"];
-    let world = World::with(|_| {}, json!({ "redirect_uris": uris })).await;
+    let world = World::with(|_| {}, &json!({ "redirect_uris": uris })).await;
 
     for asked in ["http://localhost:51004/callback", "http://127.0.0.1:3000/callback"] {
         let changes = [("redirect_uri", asked)];
@@ -300,7 +300,7 @@ async fn an_app_with_keys_must_prove_itself() {
     let world = World::new().await;
     let key = Signer::p256();
     let jwks = json!({ "keys": [key.jwk(&json!({ "kid": "a" }))] });
-    world.publish(json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks": jwks }));
+    world.publish(&json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks": jwks }));
     let pkce = Pkce::default();
     let code = world.client.code(&world.browser, &pkce).await;
     let exchange = async |key: &Signer| {
@@ -335,7 +335,7 @@ async fn keys_are_fetched_again_when_an_unknown_one_is_used() {
     let (old, new) = (Signer::p256(), Signer::p256());
     let published = |key: &Signer, id: &str| json!({ "keys": [key.jwk(&json!({ "kid": id }))] });
     keys.publish(&published(&old, "old"), "max-age=3600");
-    world.publish(json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": keys.url }));
+    world.publish(&json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": keys.url }));
     let is_proved = async |key: &Signer, id: &str| {
         let now = world.server.clock.now().timestamp();
         let claims = json!({
@@ -361,13 +361,13 @@ async fn keys_are_fetched_again_when_an_unknown_one_is_used() {
 #[tokio::test]
 async fn it_has_no_account_of_its_own() {
     let world = World::new().await;
-    world.publish(json!({ "grant_types": ["authorization_code", "client_credentials"] }));
+    world.publish(&json!({ "grant_types": ["authorization_code", "client_credentials"] }));
 
     let form = [("grant_type", "client_credentials")];
     let answer = world.client.post(&world.server, "/oauth/token", &form).await;
 
     assert_refused(&answer, 400, "unauthorized_client");
-    world.publish(json!({ "grant_types": ["client_credentials"] }));
+    world.publish(&json!({ "grant_types": ["client_credentials"] }));
     world.let_it_age();
     assert_not_usable(&world.visit().await, "acts for people");
 }
@@ -412,7 +412,7 @@ async fn a_changed_name_or_host_asks_for_consent_again() {
         let answer = world.browser.get(&world.client.authorize_path(&Pkce::default(), &[])).await;
         answer.status == 303
     };
-    let mut document = world.document(json!({}));
+    let mut document = world.document(&json!({}));
     world.tokens().await;
     assert!(silently().await);
 
@@ -446,7 +446,7 @@ async fn hosts_are_taken_as_the_operator_wants_it() {
                 settings.client_metadata_hosts_allowed = allowed;
                 settings.client_metadata_hosts_blocked = blocked;
             },
-            json!({}),
+            &json!({}),
         )
         .await;
 
@@ -458,7 +458,7 @@ async fn hosts_are_taken_as_the_operator_wants_it() {
 
 #[tokio::test]
 async fn where_documents_are_not_taken_no_url_is_a_client() {
-    let world = World::with(|settings| settings.client_metadata_documents = false, json!({})).await;
+    let world = World::with(|settings| settings.client_metadata_documents = false, &json!({})).await;
 
     let metadata = world.server.get("/.well-known/oauth-authorization-server").await.json;
 

@@ -67,7 +67,7 @@ async fn only_a_proper_https_url_is_a_client() {
 #[tokio::test]
 async fn only_a_200_with_json_is_a_document() {
     let world = World::new().await;
-    let good = world.document(json!({})).to_string();
+    let good = world.document(&json!({})).to_string();
 
     for status in [201, 203, 204, 206, 301, 304, 400, 403, 404, 500, 503] {
         world.host.answer(status, good.as_bytes());
@@ -96,7 +96,7 @@ async fn only_a_200_with_json_is_a_document() {
 #[tokio::test]
 async fn the_client_is_told_why_too() {
     let world = World::new().await;
-    world.publish(json!({ "client_id": "https://app.example/" }));
+    world.publish(&json!({ "client_id": "https://app.example/" }));
 
     let answer = world.client.refresh(&world.server, "x").await;
 
@@ -111,7 +111,7 @@ async fn the_client_is_told_why_too() {
 async fn a_redirect_is_not_followed() {
     let world = World::new().await;
     let other = Receiver::start().await;
-    other.publish(&world.document(json!({})), "max-age=600");
+    other.publish(&world.document(&json!({})), "max-age=600");
     world.host.redirect_to(&other.url);
 
     assert_not_usable(&world.visit().await, "The answer had the status 307, not 200");
@@ -144,7 +144,7 @@ async fn nothing_is_fetched_from_a_private_network() {
 #[tokio::test]
 async fn a_document_that_is_too_large_or_too_slow_is_refused() {
     let world = World::new().await;
-    world.publish(json!({ "x": "y".repeat(5 * 1024) }));
+    world.publish(&json!({ "x": "y".repeat(5 * 1024) }));
     assert_not_usable(&world.visit().await, "longer than 5120 bytes");
 
     let started = Instant::now();
@@ -204,7 +204,7 @@ async fn a_document_is_kept_as_long_as_its_headers_say_within_bounds() {
         ("public", 3600),
     ] {
         let world = World::new().await;
-        world.host.publish(&world.document(json!({})), cache_control);
+        world.host.publish(&world.document(&json!({})), cache_control);
         assert_eq!(world.visit().await.status, 303);
 
         world.server.clock.advance(TimeDelta::seconds(seconds - 1));
@@ -221,7 +221,7 @@ async fn a_document_is_kept_as_long_as_its_headers_say_within_bounds() {
 async fn a_document_is_fetched_again_when_it_is_old() {
     let world = World::new().await;
     let tokens = world.tokens().await;
-    world.publish(json!({ "client_name": "Port" }));
+    world.publish(&json!({ "client_name": "Port" }));
     world.let_it_age();
 
     let refreshed = world.client.refresh(&world.server, &tokens.field("refresh_token")).await;
@@ -240,7 +240,7 @@ async fn a_failure_is_not_remembered() {
         world.host.add_header("cache-control", "max-age=86400");
         assert_shown_as_page(&world.visit().await, body);
 
-        world.host.publish(&world.document(json!({})), "no-store");
+        world.host.publish(&world.document(&json!({})), "no-store");
         assert_eq!(world.visit().await.status, 303, "{status} {body}");
         world.server.clock.advance(TimeDelta::minutes(5));
     }
@@ -259,7 +259,7 @@ async fn a_document_that_was_good_serves_while_its_host_is_away() {
     // It was away for a moment once; that does not count against it.
     world.host.answer(503, b"");
     refresh = hour(&refresh).await.field("refresh_token");
-    world.publish(json!({}));
+    world.publish(&json!({}));
     for _ in 0..30 {
         refresh = hour(&refresh).await.field("refresh_token");
     }
@@ -270,7 +270,7 @@ async fn a_document_that_was_good_serves_while_its_host_is_away() {
     let refused = hour(&refresh).await;
 
     assert_refused(&refused, 401, "invalid_client");
-    world.publish(json!({}));
+    world.publish(&json!({}));
     assert_eq!(hour(&refresh).await.status, 200);
 }
 
@@ -317,7 +317,7 @@ async fn a_document_that_is_gone_or_will_not_do_any_more_is_honoured() {
         assert_refused(&refused, 401, "invalid_client");
         assert_shown_as_page(&world.visit().await, body);
 
-        world.publish(json!({}));
+        world.publish(&json!({}));
         refresh = world.client.refresh(&world.server, &refresh).await.field("refresh_token");
     }
 }
@@ -325,12 +325,12 @@ async fn a_document_that_is_gone_or_will_not_do_any_more_is_honoured() {
 #[tokio::test]
 async fn a_code_for_a_redirect_uri_that_was_taken_out_is_worth_nothing() {
     let world = World::new().await;
-    world.host.publish(&world.document(json!({})), "no-store");
+    world.host.publish(&world.document(&json!({})), "no-store");
     let pkce = Pkce::default();
     world.visit().await;
     world.server.clock.advance(TimeDelta::seconds(299));
     let code = world.client.code(&world.browser, &pkce).await;
-    world.publish(json!({ "redirect_uris": ["https://app.example/other"] }));
+    world.publish(&json!({ "redirect_uris": ["https://app.example/other"] }));
     world.server.clock.advance(TimeDelta::seconds(1));
 
     let answer = world.client.exchange(&world.server, &code, &pkce).await;
@@ -363,7 +363,7 @@ async fn one_fetch_serves_all_who_wait() {
 
 #[tokio::test]
 async fn one_address_cannot_have_documents_fetched_without_end() {
-    let world = World::with(|settings| settings.client_registrations_per_hour = 8, json!({})).await;
+    let world = World::with(|settings| settings.client_registrations_per_hour = 8, &json!({})).await;
     world.tokens().await;
     let unknown = async |at: usize| visit(&world.server, &format!("{}/{at}", world.host.url)).await;
 

@@ -418,8 +418,8 @@ async fn what_a_device_gets_is_bound_to_the_key_that_it_proves() {
     assert_eq!(claims(&tokens.field("access_token"))["cnf"], json!({ "jkt": prover.thumbprint() }));
     let refresh_token = tokens.field("refresh_token");
     assert_refused(&scene.refresh(&refresh_token).await, 400, "invalid_grant");
-    let proven = scene.refresh_proven(&refresh_token, &prover.proof(&scene.server)).await;
-    assert_eq!(proven.status, 200, "{}", proven.text);
+    let answer = scene.refresh_proven(&refresh_token, &prover.proof(&scene.server)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ const PATH: &str = "/oauth/register";
 pub(super) const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// What a public app says, with `changes` made.
-pub(super) fn app(changes: Value) -> Value {
+pub(super) fn app(changes: &Value) -> Value {
     let mut metadata = json!({
         "client_name": "Harbour",
         "redirect_uris": [CALLBACK],
@@ -59,7 +59,7 @@ async fn an_app_registers_itself_and_goes_through_the_whole_flow() {
     let server = TestServer::start().await;
     let browser = server.visitor().await;
 
-    let answer = server.register(&app(json!({}))).await;
+    let answer = server.register(&app(&json!({}))).await;
     let app = client(&answer);
     let tokens = app.tokens(&server, &browser).await;
     let refreshed = app.refresh(&server, &tokens.field("refresh_token")).await;
@@ -80,12 +80,12 @@ async fn redirect_uris_are_wanted_where_there_is_redirection() {
     let server = TestServer::start().await;
 
     for redirect_uris in [Value::Null, json!([]), json!(CALLBACK), json!([1])] {
-        let answer = server.register(&app(json!({ "redirect_uris": redirect_uris }))).await;
+        let answer = server.register(&app(&json!({ "redirect_uris": redirect_uris }))).await;
 
         assert_refused(&answer, 400, "invalid_redirect_uri");
     }
     let device = json!({ "redirect_uris": null, "grant_types": [DEVICE], "response_types": [] });
-    let answer = server.register(&app(device)).await;
+    let answer = server.register(&app(&device)).await;
     assert_eq!((answer.status, &answer.json["redirect_uris"]), (201, &json!([])), "{}", answer.text);
 }
 
@@ -150,7 +150,7 @@ async fn what_contradicts_itself_is_refused() {
         json!({ "contacts": ["nobody"] }),
         json!({ "post_logout_redirect_uris": ["javascript:alert(1)"] }),
     ] {
-        let answer = server.register(&app(changes.clone())).await;
+        let answer = server.register(&app(&changes)).await;
 
         assert_eq!(answer.error(), "invalid_client_metadata", "{changes}: {}", answer.text);
         assert_refused(&answer, 400, "invalid_client_metadata");
@@ -163,7 +163,7 @@ async fn keys_come_by_value_or_by_address_and_not_both() {
     let jwks = json!({ "keys": [Signer::p256().jwk] });
     let uri = "https://app.example/jwks.json";
     let by = |jwks: Value, uri: Value| {
-        app(json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks": jwks, "jwks_uri": uri }))
+        app(&json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks": jwks, "jwks_uri": uri }))
     };
 
     let by_value = server.register(&by(jwks.clone(), Value::Null)).await;
@@ -183,10 +183,10 @@ async fn keys_come_by_value_or_by_address_and_not_both() {
 #[tokio::test]
 async fn what_it_does_not_know_is_ignored_and_not_given_back() {
     let server = TestServer::start().await;
-    let plain = server.register(&app(json!({ "client_name": "One" }))).await;
+    let plain = server.register(&app(&json!({ "client_name": "One" }))).await;
 
     let answer = server
-        .register(&app(json!({
+        .register(&app(&json!({
             "client_name": "Two",
             "client_name#ja": "港",
             "application_type": "native",
@@ -206,7 +206,7 @@ async fn what_it_does_not_know_is_ignored_and_not_given_back() {
 #[tokio::test]
 async fn what_is_no_json_object_is_refused() {
     let server = TestServer::start().await;
-    let good = app(json!({})).to_string();
+    let good = app(&json!({})).to_string();
 
     for body in
         ["", "{", "[]", "null", "\"x\"", "redirect_uris=x", "{\"client_name\":\"\u{0}\"}", "{\"a\":1e999}"]
@@ -234,10 +234,10 @@ async fn what_is_too_large_is_refused() {
         (json!({ "redirect_uris": [uri(0) + &"x".repeat(2000)] }), 400, "invalid_redirect_uri"),
         (json!({ "contacts": vec!["a@b.example"; 11] }), 400, "invalid_client_metadata"),
     ] {
-        assert_refused(&server.register(&app(changes)).await, status, error);
+        assert_refused(&server.register(&app(&changes)).await, status, error);
     }
     let most = json!({ "redirect_uris": (0..50).map(uri).collect::<Vec<_>>() });
-    assert_eq!(server.register(&app(most)).await.status, 201);
+    assert_eq!(server.register(&app(&most)).await.status, 201);
 }
 
 #[tokio::test]
@@ -252,7 +252,7 @@ async fn only_a_client_that_needs_a_secret_gets_one() {
         ("private_key_jwt", false),
     ] {
         let changes = json!({ "token_endpoint_auth_method": method, "jwks": jwks });
-        let answer = server.register(&app(changes)).await;
+        let answer = server.register(&app(&changes)).await;
 
         assert_eq!(answer.json["token_endpoint_auth_method"], method, "{}", answer.text);
         assert_eq!(answer.json.get("client_secret").is_some(), has_secret, "{method}");
@@ -286,7 +286,7 @@ async fn the_answer_says_what_was_registered_and_not_what_was_asked() {
         "require_pushed_authorization_requests": true,
     });
 
-    let answer = server.register(&app(asked.clone())).await;
+    let answer = server.register(&app(&asked)).await;
 
     let told = |name: &str| answer.json.get(name).cloned().unwrap_or_default();
     for (name, value) in [
@@ -340,7 +340,7 @@ async fn a_redirect_uri_that_is_not_safe_is_refused() {
         "/cb",
         "",
     ] {
-        let answer = server.register(&app(json!({ "redirect_uris": [CALLBACK, uri] }))).await;
+        let answer = server.register(&app(&json!({ "redirect_uris": [CALLBACK, uri] }))).await;
 
         assert_eq!(answer.error(), "invalid_redirect_uri", "{uri}: {}", answer.text);
         assert_refused(&answer, 400, "invalid_redirect_uri");
@@ -363,7 +363,7 @@ async fn what_apps_in_use_send_is_taken() {
         (vec!["com.example.app:/cb"], "com.example.app:/cb"),
     ] {
         let changes = json!({ "redirect_uris": uris, "application_type": "web", "scope": "read write" });
-        let app = client(&server.register(&app(changes)).await);
+        let app = client(&server.register(&app(&changes)).await);
 
         let answer = app.ask(&browser, &Pkce::default(), &[("redirect_uri", asked)]).await;
 
@@ -379,7 +379,7 @@ async fn more_may_be_asked_for_than_was_registered_but_not_admin() {
     })
     .await;
     let browser = server.visitor().await;
-    let app = client(&server.register(&app(json!({ "scope": "read" }))).await);
+    let app = client(&server.register(&app(&json!({ "scope": "read" }))).await);
     let scopes = async |scope: &str| {
         let pkce = Pkce::default();
         let params = app.ask(&browser, &pkce, &[("scope", scope)]).await.location_params();
@@ -398,7 +398,7 @@ async fn more_may_be_asked_for_than_was_registered_but_not_admin() {
 async fn a_software_statement_is_refused() {
     let server = TestServer::start().await;
 
-    let answer = server.register(&app(json!({ "software_statement": "a.b.c" }))).await;
+    let answer = server.register(&app(&json!({ "software_statement": "a.b.c" }))).await;
 
     assert_refused(&answer, 400, "unapproved_software_statement");
 }
@@ -411,10 +411,10 @@ async fn a_sector_has_to_list_every_redirect_uri() {
     // The address of the test's server is no https URL, which a sector needs: it is refused before it is asked.
     let changes =
         json!({ "subject_type": "pairwise", "redirect_uris": uris, "sector_identifier_uri": sector.url });
-    assert_refused(&server.register(&app(changes)).await, 400, "invalid_client_metadata");
+    assert_refused(&server.register(&app(&changes)).await, 400, "invalid_client_metadata");
 
     let unreachable = json!({ "sector_identifier_uri": "https://127.0.0.1:1/sector.json" });
-    let answer = server.register(&app(unreachable)).await;
+    let answer = server.register(&app(&unreachable)).await;
 
     assert_refused(&answer, 400, "invalid_client_metadata");
     assert!(answer.text.contains("sector_identifier_uri"), "{}", answer.text);
@@ -424,7 +424,7 @@ async fn a_sector_has_to_list_every_redirect_uri() {
 #[tokio::test]
 async fn a_client_cannot_choose_its_identifier() {
     let server = TestServer::start().await;
-    let first = server.register(&app(json!({ "token_endpoint_auth_method": "client_secret_post" }))).await;
+    let first = server.register(&app(&json!({ "token_endpoint_auth_method": "client_secret_post" }))).await;
 
     let chosen = json!({
         "client_id": first.field("client_id"),
@@ -432,7 +432,7 @@ async fn a_client_cannot_choose_its_identifier() {
         "registration_access_token": "mine",
         "token_endpoint_auth_method": "client_secret_post",
     });
-    let second = server.register(&app(chosen)).await;
+    let second = server.register(&app(&chosen)).await;
 
     assert_eq!(second.status, 201, "{}", second.text);
     for name in ["client_id", "client_secret", "registration_access_token"] {
@@ -451,7 +451,7 @@ async fn where_clients_register_is_announced_only_if_they_may() {
             metadata.get("registration_endpoint").is_some(),
             urls.iter().any(|url| url.ends_with(PATH))
         );
-        (urls.iter().any(|url| url.ends_with(PATH)), server.register(&app(json!({}))).await.status)
+        (urls.iter().any(|url| url.ends_with(PATH)), server.register(&app(&json!({}))).await.status)
     };
 
     let with_token = |settings: &mut Settings| {
@@ -473,7 +473,7 @@ async fn a_closed_registration_wants_an_initial_access_token() {
     .await;
     let register = async |authorization: &str| {
         let request = server.request("POST", PATH).header("authorization", authorization);
-        Answer::of(request.json(&app(json!({})))).await
+        Answer::of(request.json(&app(&json!({})))).await
     };
 
     for wrong in ["", "Bearer", "Bearer ", "Bearer x", &format!("Basic {token}"), &format!("Bearer {token}x")]
@@ -502,7 +502,7 @@ async fn scripts_of_any_origin_may_register() {
         assert!(answer.header("access-control-allow-methods").unwrap().contains(method), "{method}");
     }
     let request = server.request("POST", PATH).header("origin", "https://spa.example");
-    let answer = Answer::of(request.json(&app(json!({})))).await;
+    let answer = Answer::of(request.json(&app(&json!({})))).await;
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (201, Some("*")));
 }
 

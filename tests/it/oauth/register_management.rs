@@ -31,7 +31,7 @@ impl Registered {
 
     async fn with(changes: Value) -> Self {
         let server = TestServer::start().await;
-        let answer = server.register(&app(changes)).await;
+        let answer = server.register(&app(&changes)).await;
         let path = answer.field("registration_client_uri").replace(server.issuer(), "");
         let token = answer.field("registration_access_token");
         Self { client: client(&answer), server, path, token, answer }
@@ -47,7 +47,7 @@ impl Registered {
 
     /// A change to what an app with a secret says, with `changes` made.
     async fn put(&self, changes: Value) -> Answer {
-        let mut metadata = app(json!({
+        let mut metadata = app(&json!({
             "client_id": self.client.id,
             "token_endpoint_auth_method": "client_secret_basic",
         }));
@@ -93,7 +93,7 @@ async fn an_app_reads_what_is_registered() {
 #[tokio::test]
 async fn only_its_own_token_opens_a_registration() {
     let app = Registered::new().await;
-    let other = app.server.register(&crate::oauth::register::app(json!({}))).await;
+    let other = app.server.register(&crate::oauth::register::app(&json!({}))).await;
     let foreign = other.field("registration_access_token");
     let (_, key) = app.server.key(app.server.user("ada").await.organization, "admin").await;
 
@@ -256,8 +256,8 @@ async fn a_changed_public_app_is_nobody_elses() {
     let public = json!({ "token_endpoint_auth_method": "none", "client_name": "Port" });
     assert_eq!(app.put(public.clone()).await.status, 200);
 
-    let first = app.server.register(&crate::oauth::register::app(json!({}))).await;
-    let second = app.server.register(&crate::oauth::register::app(public)).await;
+    let first = app.server.register(&crate::oauth::register::app(&json!({}))).await;
+    let second = app.server.register(&crate::oauth::register::app(&public)).await;
 
     assert_ne!(first.field("client_id"), app.client.id);
     assert_ne!(second.field("client_id"), app.client.id);
@@ -334,7 +334,7 @@ async fn of_changes_at_once_each_is_whole() {
     let app = Registered::new().await;
     let change = |at: usize| {
         let (name, uri) = (format!("App {at}"), format!("https://app.example/{at}"));
-        let metadata = crate::oauth::register::app(json!({
+        let metadata = crate::oauth::register::app(&json!({
             "client_id": app.client.id, "client_name": name, "redirect_uris": [uri],
         }));
         app.request("PUT").json(&metadata)

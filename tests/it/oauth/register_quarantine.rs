@@ -50,7 +50,7 @@ async fn one_address_cannot_register_without_end() {
         settings.trusted_proxies = vec!["127.0.0.1".parse::<std::net::IpAddr>().unwrap().into()];
     })
     .await;
-    let register = async |address: &str| server.register_from(address, &app(json!({}))).await;
+    let register = async |address: &str| server.register_from(address, &app(&json!({}))).await;
 
     assert_eq!(register("2001:db8::1").await.status, 201);
     // What is refused counts, too.
@@ -67,10 +67,11 @@ async fn one_address_cannot_register_without_end() {
 #[tokio::test]
 async fn every_registration_is_a_client_of_its_own() {
     let server = TestServer::start().await;
-    let confidential = app(json!({ "token_endpoint_auth_method": "client_secret_basic" }));
+    let confidential = app(&json!({ "token_endpoint_auth_method": "client_secret_basic" }));
 
     let mut ids = Vec::new();
-    for metadata in [&confidential, &confidential, &app(json!({})), &app(json!({ "client_name": "Other" }))] {
+    for metadata in [&confidential, &confidential, &app(&json!({})), &app(&json!({ "client_name": "Other" }))]
+    {
         ids.push(server.register(metadata).await.field("client_id"));
     }
 
@@ -84,11 +85,11 @@ async fn every_registration_is_a_client_of_its_own() {
 #[tokio::test]
 async fn public_apps_that_say_the_same_are_one_client_that_nobody_can_change() {
     let server = TestServer::start().await;
-    let first = server.register(&app(json!({}))).await;
+    let first = server.register(&app(&json!({}))).await;
     let uri = first.field("registration_client_uri").replace(server.issuer(), "");
     assert_eq!(server.get_as(&first.field("registration_access_token"), &uri).await.status, 200);
 
-    let second = server.register(&app(json!({ "application_type": "native" }))).await;
+    let second = server.register(&app(&json!({ "application_type": "native" }))).await;
 
     assert_eq!((second.status, second.field("client_id")), (201, first.field("client_id")));
     for name in ["registration_client_uri", "registration_access_token", "client_secret"] {
@@ -98,17 +99,17 @@ async fn public_apps_that_say_the_same_are_one_client_that_nobody_can_change() {
     assert_refused(&answer, 401, "invalid_token");
     let browser = server.visitor().await;
     client(&first).tokens(&server, &browser).await;
-    assert_eq!(server.register(&app(json!({}))).await.field("client_id"), first.field("client_id"));
+    assert_eq!(server.register(&app(&json!({}))).await.field("client_id"), first.field("client_id"));
 }
 
 #[tokio::test]
 async fn what_somebody_has_let_in_is_not_shared_afterwards() {
     let server = TestServer::start().await;
     let browser = server.visitor().await;
-    let first = server.register(&app(json!({}))).await;
+    let first = server.register(&app(&json!({}))).await;
     client(&first).tokens(&server, &browser).await;
 
-    let second = server.register(&app(json!({}))).await;
+    let second = server.register(&app(&json!({}))).await;
 
     assert_ne!(second.field("client_id"), first.field("client_id"));
     let uri = first.field("registration_client_uri").replace(server.issuer(), "");
@@ -121,8 +122,8 @@ async fn those_who_register_at_once_are_told_apart_or_are_one() {
     let register = |metadata: Value| server.request("POST", "/oauth/register").json(&metadata);
     let confidential = json!({ "token_endpoint_auth_method": "client_secret_post" });
 
-    let public = at_once((0..20).map(|_| register(app(json!({}))))).await;
-    let own = at_once((0..20).map(|_| register(app(confidential.clone())))).await;
+    let public = at_once((0..20).map(|_| register(app(&json!({}))))).await;
+    let own = at_once((0..20).map(|_| register(app(&confidential)))).await;
 
     let ids = |answers: &[Answer]| {
         let mut ids: Vec<String> = answers.iter().map(|answer| answer.field("client_id")).collect();
@@ -140,7 +141,7 @@ async fn an_app_is_listed_nowhere_until_somebody_lets_it_in() {
     let server = TestServer::start().await;
     let root = server.browser_of(&server.superadmin().await).await;
     let browser = server.visitor().await;
-    let app = client(&server.register(&app(json!({}))).await);
+    let app = client(&server.register(&app(&json!({}))).await);
     let listed = async |q: &str| root.get(&format!("/admin/apps?q={q}")).await.text.contains("Harbour");
     let path = app.authorize_path(&Pkce::default(), &[]);
     let login = server.browser().get(server.browser().get(&path).await.location()).await;
@@ -163,7 +164,7 @@ async fn a_superadmin_disables_and_deletes_it() {
     let superadmin = server.superadmin().await;
     let root = server.browser_of(&superadmin).await;
     let browser = server.visitor().await;
-    let registered = server.register(&app(json!({}))).await;
+    let registered = server.register(&app(&json!({}))).await;
     let app = client(&registered);
     let tokens = app.tokens(&server, &browser).await;
     let row = format!("/admin/apps/{}", app.id);
@@ -209,7 +210,7 @@ async fn the_consent_page_names_the_host_and_links_what_the_app_says_of_itself()
         "policy_uri": "https://app.example/privacy",
         "tos_uri": "https://app.example/terms",
     });
-    let app = client(&server.register(&app(pages)).await);
+    let app = client(&server.register(&app(&pages)).await);
 
     let page = app.consent_page(&browser, &[]).await.text;
 
@@ -237,7 +238,7 @@ async fn a_page_on_another_host_than_the_app_is_not_linked() {
             "policy_uri": "https://app.example.evil.example/",
             "tos_uri": "https://www.bank.example/terms",
         });
-        let app = client(&server.register(&app(elsewhere)).await);
+        let app = client(&server.register(&app(&elsewhere)).await);
 
         let page = app.consent_page(&browser, &[("redirect_uri", redirect_uri)]).await.text;
 
@@ -250,7 +251,7 @@ async fn a_name_is_shown_as_it_was_sent_and_only_as_text() {
     let server = TestServer::start().await;
     let browser = server.visitor().await;
     let changes = json!({ "client_name": "Hafen & Söhne <b>", "client_name#de": "Hafen" });
-    let app = client(&server.register(&app(changes)).await);
+    let app = client(&server.register(&app(&changes)).await);
 
     let page = app.consent_page(&browser, &[]).await.text;
 
@@ -262,7 +263,7 @@ async fn nothing_of_an_app_is_loaded_by_the_page() {
     let server = TestServer::start().await;
     let browser = server.visitor().await;
     let logo = json!({ "logo_uri": "https://app.example/logo.png" });
-    let registered = server.register(&app(logo)).await;
+    let registered = server.register(&app(&logo)).await;
     assert_eq!(registered.json["logo_uri"], "https://app.example/logo.png");
     let app = client(&registered);
 
@@ -287,7 +288,7 @@ async fn an_app_on_the_persons_own_machine_is_warned_of_and_always_asks() {
         ("http://127.0.0.1/cb", "A program on this computer"),
         ("cursor://oauth/callback", "An app on this device"),
     ] {
-        let app = client(&server.register(&app(json!({ "redirect_uris": [uri] }))).await);
+        let app = client(&server.register(&app(&json!({ "redirect_uris": [uri] }))).await);
         let changes = [("redirect_uri", uri)];
         assert!(app.ask(&browser, &Pkce::default(), &changes).await.location_params().contains_key("code"));
 
@@ -304,7 +305,7 @@ async fn an_app_on_the_persons_own_machine_is_warned_of_and_always_asks() {
 async fn an_app_on_the_web_asks_again_once_it_says_something_else() {
     let server = TestServer::start().await;
     let browser = server.visitor().await;
-    let registered = server.register(&app(json!({}))).await;
+    let registered = server.register(&app(&json!({}))).await;
     let harbour = client(&registered);
     harbour.tokens(&server, &browser).await;
     let silently = async || {
@@ -319,7 +320,7 @@ async fn an_app_on_the_web_asks_again_once_it_says_something_else() {
         json!({ "jwks_uri": "https://app.example/jwks" }),
     ] {
         server.clock.advance(TimeDelta::seconds(1));
-        let mut metadata = app(changes.clone());
+        let mut metadata = app(&changes);
         metadata["client_id"] = json!(harbour.id);
         let uri = registered.field("registration_client_uri").replace(server.issuer(), "");
         let token = registered.field("registration_access_token");
@@ -337,7 +338,7 @@ async fn who_registered_itself_has_no_account_of_its_own() {
     let grants =
         ["authorization_code", "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"];
     let changes = json!({ "token_endpoint_auth_method": "client_secret_basic", "grant_types": grants });
-    let registered = server.register(&app(changes)).await;
+    let registered = server.register(&app(&changes)).await;
     let app = client(&registered);
 
     assert_eq!(registered.json["grant_types"], json!(["authorization_code"]));
@@ -356,7 +357,7 @@ async fn who_registered_itself_has_no_account_of_its_own() {
 async fn tokens_are_for_the_client_under_its_id_and_nobody_elses() {
     let server = TestServer::start().await;
     let browser = server.visitor().await;
-    let app = client(&server.register(&app(json!({}))).await);
+    let app = client(&server.register(&app(&json!({}))).await);
 
     let tokens = app.tokens(&server, &browser).await;
 
@@ -370,7 +371,7 @@ async fn tokens_are_for_the_client_under_its_id_and_nobody_elses() {
 async fn what_nobody_uses_is_removed() {
     let server = TestServer::start().await;
     let browser = server.visitor().await;
-    let register = async |name: &str| client(&server.register(&app(json!({ "client_name": name }))).await);
+    let register = async |name: &str| client(&server.register(&app(&json!({ "client_name": name }))).await);
     let is_there = async |app: &OAuthClient| {
         let answer = server.get(&app.authorize_path(&Pkce::default(), &[])).await;
         answer.status == 303
@@ -400,11 +401,11 @@ async fn what_nobody_uses_is_removed() {
 #[tokio::test]
 async fn a_shared_app_stays_while_somebody_registers_it() {
     let server = TestServer::start().await;
-    let first = server.register(&app(json!({}))).await;
+    let first = server.register(&app(&json!({}))).await;
 
     for _ in 0..3 {
         server.clock.advance(TimeDelta::days(20));
-        assert_eq!(server.register(&app(json!({}))).await.field("client_id"), first.field("client_id"));
+        assert_eq!(server.register(&app(&json!({}))).await.field("client_id"), first.field("client_id"));
         server.clean_up().await;
     }
 
@@ -416,7 +417,7 @@ async fn a_shared_app_stays_while_somebody_registers_it() {
 async fn a_registration_that_is_not_let_in_can_be_refused() {
     let server = TestServer::start().await;
     let browser = server.visitor().await;
-    let app = client(&server.register(&app(json!({}))).await);
+    let app = client(&server.register(&app(&json!({}))).await);
     let page = app.consent_page(&browser, &[]).await;
 
     let answer = browser.send(&form_of(&page, "/oauth/authorize"), &[("decision", "deny")]).await;

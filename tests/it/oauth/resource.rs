@@ -130,6 +130,23 @@ async fn a_resource_that_the_server_does_not_know_is_an_invalid_target() {
     }
 }
 
+/// Libraries that parse URLs put one there by themselves.
+#[tokio::test]
+async fn a_slash_behind_a_host_makes_no_difference() {
+    let scene = Scene::with_resources().await;
+    let issuer = scene.server.issuer();
+
+    let mail = scene.tokens_for(&["https://mail.example/"], &[MAIL]).await;
+    let refreshed = scene.refresh_for_resource(&mail.field("refresh_token"), "https://mail.example/").await;
+    let own = scene.tokens_for(&[&format!("{issuer}/")], &[]).await;
+
+    assert_eq!(
+        [audience(&mail), audience(&refreshed), audience(&own)],
+        [MAIL, MAIL, issuer].map(|aud| json!(aud))
+    );
+    assert!(scene.is_accepted(&own.field("access_token")).await);
+}
+
 #[tokio::test]
 async fn a_token_for_another_resource_is_none_for_the_built_in_api() {
     let scene = Scene::with_resources().await;

@@ -10,6 +10,7 @@ use crate::oauth::confidential;
 use crate::support::Answer;
 use crate::support::PASSWORD;
 use crate::support::Pkce;
+use crate::support::Prover;
 use crate::support::TestServer;
 use crate::support::form_of;
 
@@ -26,6 +27,11 @@ async fn ask(server: &TestServer, token: &str) -> Answer {
     server.get_as(token, USERINFO).await
 }
 
+/// Where a client reads on (RFC 9728 §5.1).
+fn metadata(server: &TestServer) -> String {
+    format!("resource_metadata=\"{}/.well-known/oauth-protected-resource\"", server.issuer())
+}
+
 /// As RFC 6750 §3 has it: the status, the error, and what is said of it to whoever reads headers.
 #[track_caller]
 fn assert_refused(server: &TestServer, answer: &Answer, status: u16, error: &str) {
@@ -34,11 +40,12 @@ fn assert_refused(server: &TestServer, answer: &Answer, status: u16, error: &str
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let description = answer.json["error_description"].as_str().unwrap();
     let scope = if status == 403 { ", scope=\"openid\"" } else { "" };
-    let challenge = format!(
-        "Bearer realm=\"{}\", error=\"{error}\", error_description=\"{description}\"{scope}",
-        server.issuer()
+    let expected = format!(
+        "Bearer error=\"{error}\", error_description=\"{description}\", {}{scope}, DPoP algs=\"ES256 ",
+        metadata(server)
     );
-    assert_eq!(answer.header("www-authenticate"), Some(challenge.as_str()));
+    let challenge = answer.header("www-authenticate").unwrap();
+    assert!(challenge.starts_with(&expected), "{challenge}");
 }
 
 #[tokio::test]
@@ -159,9 +166,10 @@ async fn who_shows_no_token_is_told_the_way_and_nothing_else() {
     ] {
         let answer = Answer::of(request).await;
 
-        let challenge = format!("Bearer realm=\"{}\"", scene.server.issuer());
+        let expected = format!("Bearer {}, DPoP algs=\"ES256 ", metadata(&scene.server));
+        let challenge = answer.header("www-authenticate").unwrap();
         assert_eq!((answer.status, answer.text.as_str()), (401, ""));
-        assert_eq!(answer.header("www-authenticate"), Some(challenge.as_str()));
+        assert!(challenge.starts_with(&expected), "{challenge}");
     }
 }
 
@@ -299,4 +307,80 @@ async fn scripts_of_any_origin_may_ask_it() {
         let exposed = answer.header("access-control-expose-headers").unwrap_or_default();
         assert!(exposed.contains("www-authenticate"), "{exposed}");
     }
+}
+
+/// The only call that clients make here with their token, besides those to the API (RFC 9449 §7.1).
+#[tokio::test]
+async fn a_bound_token_wants_its_proof_here_too() {
+    let scene = Scene::new().await;
+    let (prover, other, pkce) = (Prover::new(), Prover::new(), Pkce::default());
+    let asked = scene.client.ask(&scene.browser, &pkce, &[("scope", "openid")]).await;
+    let proof = prover.proof(&scene.server);
+    let tokens = scene.exchange_proven(&asked.location_params()["code"], &pkce, &proof).await;
+    let (token, unbound) = (tokens.field("access_token"), scene.access_token("openid").await);
+    let url = format!("{}{USERINFO}", scene.server.issuer());
+    let ask = async |method: &str, authorization: &str, proof: Option<String>| {
+        let request = scene.server.request(method, USERINFO).header("authorization", authorization);
+        Answer::of(proof.into_iter().fold(request, |request, proof| request.header("dpop", proof))).await
+    };
+    let call = |prover: &Prover, method, token: &str| Some(prover.call(&scene.server, (method, &url), token));
+    let bound = format!("DPoP {token}");
+
+    let used = call(&prover, "GET", &token);
+    let by_get = ask("GET", &bound, used.clone()).await;
+    let by_post = ask("POST", &bound, call(&prover, "POST", &token)).await;
+    let refused = [
+        (ask("GET", &bound, used).await, "DPoP", "invalid_dpop_proof"),
+        (ask("GET", &bound, None).await, "DPoP", "invalid_dpop_proof"),
+        (ask("GET", &bound, call(&prover, "POST", &token)).await, "DPoP", "invalid_dpop_proof"),
+        (ask("GET", &bound, call(&prover, "GET", &unbound)).await, "DPoP", "invalid_dpop_proof"),
+        (ask("GET", &bound, call(&other, "GET", &token)).await, "DPoP", "invalid_token"),
+        (ask("GET", "DPoP x", call(&prover, "GET", "x")).await, "DPoP", "invalid_token"),
+        (
+            ask("GET", &format!("DPoP {unbound}"), call(&prover, "GET", &unbound)).await,
+            "DPoP",
+            "invalid_token",
+        ),
+        (
+            ask("GET", &format!("Bearer {token}"), call(&prover, "GET", &token)).await,
+            "Bearer",
+            "invalid_token",
+        ),
+        (
+            Answer::of(scene.server.request("POST", USERINFO).form(&[("access_token", &token)])).await,
+            "Bearer",
+            "invalid_token",
+        ),
+    ];
+
+    for answer in [by_get, by_post] {
+        assert_eq!((answer.status, answer.json), (200, json!({ "sub": scene.ada.id })));
+    }
+    for (answer, scheme, error) in refused {
+        assert_eq!((answer.status, answer.error()), (401, error), "{}", answer.text);
+        let challenge = answer.header("www-authenticate").unwrap();
+        let (bearer, dpop) = challenge.split_once(", DPoP ").unwrap();
+        let (named, silent) = if scheme == "DPoP" { (dpop, bearer) } else { (bearer, dpop) };
+        assert!(named.contains(&format!("error=\"{error}\"")) && !silent.contains("error="), "{challenge}");
+    }
+}
+
+#[tokio::test]
+async fn where_a_nonce_is_wanted_it_is_wanted_here_too() {
+    let scene = Scene::with(|settings| "everywhere".clone_into(&mut settings.dpop_nonces), |_| {}).await;
+    let (prover, pkce) = (Prover::new(), Pkce::default());
+    let nonce = scene.server.app.nonces.current(scene.server.clock.now());
+    let asked = scene.client.ask(&scene.browser, &pkce, &[("scope", "openid")]).await;
+    let proof = prover.proof_with(&scene.server, &json!({ "nonce": nonce }));
+    let token =
+        scene.exchange_proven(&asked.location_params()["code"], &pkce, &proof).await.field("access_token");
+    let url = format!("{}{USERINFO}", scene.server.issuer());
+
+    let proof = prover.call(&scene.server, ("GET", &url), &token);
+    let request = scene.server.request("GET", USERINFO).header("authorization", format!("DPoP {token}"));
+    let answer = Answer::of(request.header("dpop", proof)).await;
+
+    assert_eq!((answer.status, answer.error()), (401, "use_dpop_nonce"), "{}", answer.text);
+    assert_eq!(answer.header("dpop-nonce"), Some(nonce.as_str()));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
 }

@@ -4,7 +4,7 @@ use crate::support::Answer;
 use crate::support::TestServer;
 
 /// Every code that the contract and its RFCs name.
-const CODES: [&str; 38] = [
+const CODES: [&str; 41] = [
     "bad_request",
     "unauthorized",
     "payment_required",
