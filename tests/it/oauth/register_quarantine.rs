@@ -301,6 +301,27 @@ async fn an_app_on_the_persons_own_machine_is_warned_of_and_always_asks() {
     }
 }
 
+/// RFC 9700 §4.11.2: anybody can register a site, and a mistake in a link would lead everybody on to it.
+#[tokio::test]
+async fn a_mistake_of_an_app_that_nobody_answers_for_sends_no_stranger_on() {
+    let server = TestServer::start().await;
+    let client = client(&server.register(&app(&json!({}))).await);
+    let ada = server.user("ada").await;
+    let mistake = [("scope", "unknown")];
+    let silent = [("scope", "unknown"), ("prompt", "none")];
+    let path = |changes: &[(&str, &str)]| client.authorize_path(&Pkce::default(), changes);
+
+    let stranger = server.browser().get(&path(&mistake)).await;
+    let known = server.browser_of(&ada).await.get(&path(&mistake)).await;
+    let without_page = server.browser().get(&path(&silent)).await;
+
+    assert!(stranger.location().starts_with("/login?"), "{}", stranger.location());
+    for answer in [known, without_page] {
+        assert!(answer.location().starts_with(CALLBACK), "{}", answer.location());
+        assert_eq!(answer.location_params()["error"], "invalid_scope");
+    }
+}
+
 #[tokio::test]
 async fn an_app_on_the_web_asks_again_once_it_says_something_else() {
     let server = TestServer::start().await;
