@@ -38,8 +38,8 @@ enum Command {
     Serve(serve::Serve),
     /// Bring the database's schema up to date
     Migrate,
-    /// Say in plain words what is wrong
-    Doctor,
+    /// Say in plain words what is wrong; with `mcp URL`, how a live server fares with MCP clients
+    Doctor(doctor::Doctor),
     /// Keys that sign access tokens, and keys that derive codes and refresh tokens
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -98,7 +98,7 @@ async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             print(&openapi::document(&config.links).to_pretty_json()?)?;
         }
         Command::Serve(serve) => Box::pin(serve.run(settings)).await?,
-        Command::Doctor => return doctor::run(settings).await,
+        Command::Doctor(doctor) => return Box::pin(doctor.run(settings)).await,
         Command::Migrate => {
             let (_, database) = open(settings).await?;
             let result = database.migrate().await;

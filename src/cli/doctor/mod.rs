@@ -1,9 +1,13 @@
 //! `countersign doctor`: says in plain words what is wrong, and what to do.
 
+mod mcp;
+
 use std::process::ExitCode;
 
 use anyhow::Context;
 use chrono::TimeDelta;
+use clap::Args;
+use clap::Subcommand;
 use jsonwebtoken::Algorithm;
 use sqlx::PgPool;
 
@@ -22,6 +26,18 @@ use crate::signing::key;
 /// Tokens are judged by the second; what differs more will be seen by somebody.
 const MAX_CLOCK_DIFFERENCE: TimeDelta = TimeDelta::seconds(2);
 
+#[derive(Args)]
+pub(super) struct Doctor {
+    #[command(subcommand)]
+    visit: Option<Visit>,
+}
+
+#[derive(Subcommand)]
+enum Visit {
+    /// Play the habits of MCP clients (Claude, ChatGPT, VS Code, Cursor) against a live server, this one or another
+    Mcp(mcp::Mcp),
+}
+
 enum Finding {
     Good(String),
     /// Worth knowing; nothing is broken.
@@ -29,8 +45,17 @@ enum Finding {
     Bad(String),
 }
 
-/// Exit code 1 if anything is broken.
-pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+impl Doctor {
+    /// Exit code 1 if anything is broken.
+    pub(super) async fn run(self, settings: Settings) -> anyhow::Result<ExitCode> {
+        match self.visit {
+            None => examine(settings).await,
+            Some(Visit::Mcp(mcp)) => mcp.run().await,
+        }
+    }
+}
+
+async fn examine(settings: Settings) -> anyhow::Result<ExitCode> {
     telemetry::init("error", false)?;
     let mut findings = Vec::new();
     match Config::try_from(settings) {

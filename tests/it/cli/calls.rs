@@ -12,6 +12,11 @@ async fn a_wrong_call_is_told_what_is_right_and_exits_with_2() {
     for arguments in [
         &["fly"][..],
         &["serve", "--fly"],
+        &["doctor", "fly"],
+        &["doctor", "mcp"],
+        &["doctor", "mcp", "auth.example"],
+        &["doctor", "mcp", "ftp://auth.example"],
+        &["doctor", "mcp", "https://me:hunter2@auth.example"],
         &["keys"],
         &["keys", "revoke"],
         &["keys", "rotate", "--token", "--now"],

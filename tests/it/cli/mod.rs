@@ -4,4 +4,5 @@ mod calls;
 mod config;
 mod create;
 mod doctor;
+mod doctor_mcp;
 mod keys;

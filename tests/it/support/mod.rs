@@ -13,6 +13,7 @@ mod raw;
 mod receiver;
 mod redis;
 mod signer;
+mod stand_in;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -71,6 +72,8 @@ pub use receiver::Receiver;
 pub use redis::TestRedis;
 pub(crate) use signer::Signer;
 pub(crate) use signer::encode;
+pub use stand_in::Fault;
+pub use stand_in::StandIn;
 
 /// Of everybody in a test.
 pub const PASSWORD: &str = "correct horse battery";

@@ -166,6 +166,20 @@ impl Running {
         }
     }
 
+    /// All of standard error, as soon as it holds `text` and the line ends.
+    pub async fn until_it_says(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + START_WITHIN;
+        loop {
+            let said = self.stderr();
+            if said.split_once(text).is_some_and(|(_, rest)| rest.contains('\n')) {
+                return said;
+            }
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none() && Instant::now() < deadline, "{ended:?}: {said} {}", self.stdout());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Sends a signal, such as `TERM`.
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
