@@ -5,9 +5,12 @@ use sqlx::PgConnection;
 use sqlx::PgTransaction;
 
 use crate::accounts::browser_session;
+use crate::audit::act::Act;
 use crate::base::clock::Timestamp;
 use crate::base::ids::BrowserSessionId;
+use crate::base::ids::GrantId;
 use crate::base::ids::UserId;
+use crate::grants::child;
 
 /// `false` if the person has no such session.
 pub async fn end(
@@ -45,14 +48,14 @@ pub async fn apps_told(db: &mut PgConnection, session: BrowserSessionId) -> sqlx
 }
 
 /// What such an app holds ends with the session, unless the person let it go on while they are away (Back-Channel
-/// Logout §2.7); a code that is still under way ends in any case, or it would sign in somebody who has left. The
-/// consent stays.
+/// Logout §2.7), and so does what it passed on of it; a code that is still under way ends in any case, or it would sign
+/// in somebody who has left. The consent stays.
 async fn tell_apps(
     tx: &mut PgTransaction<'_>,
     sessions: &[BrowserSessionId],
     now: Timestamp,
 ) -> sqlx::Result<()> {
-    sqlx::query!(
+    let ended = sqlx::query_scalar!(
         r#"
         update grants g
            set signed_out_at = $2
@@ -64,12 +67,14 @@ async fn tell_apps(
            and g.scopes @> '{openid}'
            and (g.generation = 0 or not g.scopes @> '{offline_access}')
            and g.signed_out_at is null
+        returning g.id as "id: GrantId"
         "#,
         sessions as &[BrowserSessionId],
         now,
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
+    child::end_under(tx, ended, &Act::of_server(now)).await?;
     // After that, so that a code that was exchanged in between is seen.
     sqlx::query!(
         r#"

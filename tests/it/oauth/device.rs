@@ -437,3 +437,20 @@ async fn a_poll_whose_proof_needs_a_nonce_does_not_count() {
     assert_refused(&without, 400, "use_dpop_nonce");
     assert_refused(&with, 400, "authorization_pending");
 }
+
+#[tokio::test]
+async fn a_device_is_told_who_its_person_is() {
+    let scene = Scene::with_device().await;
+    let codes = scene.client.device_codes(&scene.server, &[("scope", "openid email read")]).await;
+    scene.browser.allow_device(&codes.user).await;
+
+    let tokens = scene.poll(&codes).await;
+
+    assert_eq!(tokens.json["scope"], "openid email read", "{}", tokens.text);
+    let id_token = claims(&tokens.field("id_token"));
+    assert_eq!((&id_token["sub"], &id_token["aud"]), (&json!(scene.ada.id), &json!(scene.client.id)));
+    // No browser was sent to the device: it is in no session, and sent no nonce.
+    assert_eq!((&id_token["sid"], &id_token["nonce"]), (&Value::Null, &Value::Null));
+    let who = scene.server.get_as(&tokens.field("access_token"), "/oauth/userinfo").await;
+    assert_eq!(who.json["email"], "ada@example.com");
+}

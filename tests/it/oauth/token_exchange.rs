@@ -750,3 +750,29 @@ async fn a_service_exchanges_a_bound_token_for_one_that_is_bound_to_its_own_key(
     assert_eq!(claims(&unbound.field("access_token"))["cnf"], Value::Null);
     assert_eq!(claims(&bound.field("access_token"))["cnf"], json!({ "jkt": own.thumbprint() }));
 }
+
+/// What an app holds ends then, that has asked to hear of it (Back-Channel Logout §2.7).
+#[tokio::test]
+async fn what_was_passed_on_ends_when_the_person_signs_out_of_its_parent() {
+    let scene = Scene::with_client(|registration| {
+        confidential(registration);
+        registration.backchannel_logout_uri = Some("https://app.example/logout".to_owned());
+    })
+    .await;
+    let pkce = Pkce::default();
+    let asked = scene.client.ask(&scene.browser, &pkce, &[("scope", "openid read")]).await;
+    let tokens = scene.exchange(&asked.location_params()["code"], &pkce).await;
+    let token = tokens.field("access_token");
+    let child = scene.exchange_by(&scene.client, &token, &[]).await;
+    let grandchild = scene.exchange_by(&scene.service().await, &child.field("access_token"), &[]).await;
+
+    scene.browser.submit("/logout", "/logout", &[]).await;
+
+    assert_eq!((&child.json["scope"], child.json.get("id_token")), (&json!("openid read"), None));
+    assert!(!scene.is_accepted(&token).await);
+    for passed_on in [child, grandchild] {
+        assert!(!scene.is_accepted(&passed_on.field("access_token")).await);
+    }
+    assert_refused(&scene.exchange_by(&scene.client, &token, &[]).await, 400, "invalid_request");
+    assert_eq!(scene.live_grants().await, 1, "the consent stays");
+}
