@@ -77,6 +77,7 @@ async fn where_nobody_who_is_trusted_says_what_was_called_nothing_is_proven() {
     let headers = told("https", "api.example", "/v2/contacts");
 
     assert!(!trusting_nobody.passes("GET", API, &headers).await);
+    assert!(!trusting_nobody.passes("GET", API, &[("host", "api.example"), headers[0], headers[2]]).await);
     assert!(!trusting.passes("GET", API, &headers[1..]).await, "no scheme");
     assert!(!trusting.passes("GET", API, &headers[..2]).await, "no path");
 }
