@@ -55,7 +55,7 @@ impl Resources {
         self.find(asked).or_else(|| self.all().find(with_slash))
     }
 
-    /// The one that is described at an address below [`WELL_KNOWN`]. Of several with one path it is that of the host
+    /// The one that is described at this address. Of several with one path it is that of the host
     /// that was asked, or else the first.
     pub fn described_at(&self, path_and_query: &str, host: Option<&str>) -> Option<&Resource> {
         let mut found =
