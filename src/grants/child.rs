@@ -2,7 +2,7 @@
 //! its parent and lives no longer.
 //!
 //! A row of `grants` like any other, but without codes and refresh tokens. Whoever is born to a grant holds the lock of
-//! its row meanwhile, and whoever ends a grant ends its children in the same transaction ([`end_under`]): so none
+//! its row meanwhile, and whoever ends a grant ends its children in the same transaction (`end_under`): so none
 //! outlives its parent, and using one asks for nothing but its own row.
 
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! `/oauth/authorize` (RFC 6749 §3.1): asks a person on behalf of an app, and sends the answer to the app.
 //!
 //! The request stays in the query of the URL, from the first visit over the sign-in to the posted decision, and is checked
-//! each time anew. So nothing is stored before the person has agreed, except what the URL only refers to ([`source`]).
+//! each time anew. So nothing is stored before the person has agreed, except what the URL only refers to (`source`).
 
 mod openid;
 mod stop;
