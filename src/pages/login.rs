@@ -41,6 +41,9 @@ pub struct Login {
     may_register: bool,
 }
 
+/// How an authorization request begins, to which the person returns.
+const AUTHORIZE: &str = "/oauth/authorize?";
+
 #[derive(Deserialize)]
 pub struct Asked {
     #[serde(default)]
@@ -55,9 +58,11 @@ pub async fn get(
     Query(asked): Query<Asked>,
 ) -> Result<Response, PageError> {
     let origin = Origin::of(&app, &asked.next).await?;
-    // Nor does an invitation for one person concern another, and a device is asked for by one of several accounts.
-    let may_be_another = ["/invitations/", "/device?"].iter().any(|path| asked.next.starts_with(path));
-    if signed_in.is_some() && origin.app.is_none() && !may_be_another {
+    // An authorization request goes on as if they had proved it, whether or not the app is known. Nor does an invitation
+    // for one person concern another, and a device is asked for by one of several accounts.
+    let may_be_another =
+        [AUTHORIZE, "/invitations/", "/device?"].iter().any(|path| asked.next.starts_with(path));
+    if signed_in.is_some() && !may_be_another {
         return Ok(Redirect::to(destination(&asked.next)).into_response());
     }
     Ok(form(&app, &csrf, asked.next, origin, Attempt::default()).into_response())
@@ -135,7 +140,7 @@ pub struct Origin {
 impl Origin {
     /// Nothing, unless `next` is an authorization request of a client that exists.
     pub async fn of(app: &App, next: &str) -> Result<Self, PageError> {
-        let Some(url) = next.strip_prefix("/oauth/authorize?") else { return Ok(Self::default()) };
+        let Some(url) = next.strip_prefix(AUTHORIZE) else { return Ok(Self::default()) };
         let id = parameter(url, "client_id").and_then(|id| identifier::row_id(&id));
         let Some(id) = id else { return Ok(Self::default()) };
         let mut db = app.db.acquire().await?;

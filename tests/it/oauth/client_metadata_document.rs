@@ -114,6 +114,20 @@ async fn an_app_nobody_has_heard_of_gets_a_code_and_tokens() {
 }
 
 #[tokio::test]
+async fn it_can_have_the_person_prove_again_who_they_are() {
+    let world = World::new().await;
+    world.server.clock.advance(TimeDelta::seconds(1));
+
+    for change in [("prompt", "login"), ("max_age", "0")] {
+        let asked = world.browser.get(&world.client.authorize_path(&Pkce::default(), &[change])).await;
+        let page = world.browser.get(asked.location()).await;
+
+        assert_eq!(page.status, 200, "{change:?} leads to {}", page.text);
+        form_of(&page, "/login");
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_kept_of_an_app_that_nobody_lets_in() {
     let world = World::new().await;
     let page = world.browser.get(&world.client.authorize_path(&Pkce::default(), &[])).await;

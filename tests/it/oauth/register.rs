@@ -1,5 +1,6 @@
 //! `POST /oauth/register` (RFC 7591): what apps may say, and what they are told.
 
+use chrono::TimeDelta;
 use countersign::app::config::Settings;
 use countersign::base::secret::Secret;
 use serde_json::Value;
@@ -16,6 +17,7 @@ use crate::support::Pkce;
 use crate::support::Receiver;
 use crate::support::Signer;
 use crate::support::TestServer;
+use crate::support::form_of;
 
 const PATH: &str = "/oauth/register";
 pub(super) const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -73,6 +75,22 @@ async fn an_app_registers_itself_and_goes_through_the_whole_flow() {
     assert_eq!(server.get_as(&refreshed.field("access_token"), "/v1/auth/test").await.status, 200);
     let elsewhere = app.authorize_path(&Pkce::default(), &[("redirect_uri", "https://app.example/other")]);
     assert_shown_as_page(&browser.get(&elsewhere).await, "a redirect URI that is not registered");
+}
+
+#[tokio::test]
+async fn it_can_have_the_person_prove_again_who_they_are() {
+    let server = TestServer::start().await;
+    let browser = server.visitor().await;
+    let app = client(&server.register(&app(&json!({}))).await);
+    server.clock.advance(TimeDelta::seconds(1));
+
+    for change in [("prompt", "login"), ("max_age", "0")] {
+        let asked = browser.get(&app.authorize_path(&Pkce::default(), &[change])).await;
+        let page = browser.get(asked.location()).await;
+
+        assert_eq!(page.status, 200, "{change:?} leads to {}", page.text);
+        form_of(&page, "/login");
+    }
 }
 
 #[tokio::test]
