@@ -5,7 +5,6 @@ use chrono::TimeDelta;
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::Jwk;
-use jsonwebtoken::jwk::KeyOperations;
 use jsonwebtoken::jwk::PublicKeyUse;
 use jsonwebtoken::jwk::ThumbprintHash;
 use sqlx::PgConnection;
@@ -57,8 +56,8 @@ impl SigningKey {
         let mut public_jwk = Jwk::from_decoding_key(&public_half, Some(algorithm))?;
         let id = public_jwk.thumbprint(ThumbprintHash::SHA256)?;
         public_jwk.common.key_id = Some(id.clone());
+        // Not `key_ops` besides (RFC 7517 §4.3): some clients take no key that has both.
         public_jwk.common.public_key_use = Some(PublicKeyUse::Signature);
-        public_jwk.common.key_operations = Some(vec![KeyOperations::Verify]);
         let private_sealed = secret.seal(&context(&id), &der)?;
         Ok(Self {
             id,
