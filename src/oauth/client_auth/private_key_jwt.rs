@@ -122,22 +122,22 @@ fn check_times(claims: &Claims, now: Timestamp) -> Result<(), OAuthError> {
     Ok(())
 }
 
-/// One audience, and it is this server: by its issuer, as draft-ietf-oauth-rfc7523bis wants it of everybody. By the URL
-/// of the token endpoint or of the endpoint that is called, as RFC 7523 §3 and RFC 9126 §2 allow it, only from those
-/// who were registered here: an app that is the same client everywhere could be talked into signing for this server by
-/// another one, which names our endpoint as its own.
+/// Nobody but this server: by its issuer, as draft-ietf-oauth-rfc7523bis wants it of everybody. By the URL of the token
+/// endpoint or of the endpoint that is called, as RFC 7523 §3 and RFC 9126 §2 allow it, only from those who were
+/// registered here: an app that is the same client everywhere could be talked into signing for this server by another
+/// one, which names our endpoint as its own. Some libraries name issuer and token endpoint both.
 fn check_audience(app: &App, path: &str, claims: &Claims) -> Result<(), OAuthError> {
     let links = &app.config.links;
-    let audience = match &claims.aud {
-        Audience::One(one) => Some(one),
-        Audience::Several(several) if several.len() == 1 => several.first(),
-        Audience::Several(_) => None,
-    };
     let is_endpoint = |audience: &str| {
         !identifier::is_url(&claims.sub)
             && [links.to("/oauth/token"), links.to(path)].iter().any(|url| url == audience)
     };
-    if audience.is_some_and(|audience| audience == links.issuer() || is_endpoint(audience)) {
+    let is_us = |audience: &String| audience == links.issuer() || is_endpoint(audience);
+    let is_for_us = match &claims.aud {
+        Audience::One(one) => is_us(one),
+        Audience::Several(several) => !several.is_empty() && several.iter().all(is_us),
+    };
+    if is_for_us {
         return Ok(());
     }
     Err(fault(format!("must have {} as its only aud", links.issuer())))

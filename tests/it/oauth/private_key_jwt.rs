@@ -219,7 +219,13 @@ async fn the_audience_is_this_server() {
         Answer::of(scene.assertion_request("/oauth/revoke", &[("token", "x")], &jwt)).await
     };
 
-    for good in [json!(issuer), json!([issuer]), json!(at("/oauth/token")), json!([at("/oauth/token")])] {
+    for good in [
+        json!(issuer),
+        json!([issuer]),
+        json!(at("/oauth/token")),
+        json!([at("/oauth/token")]),
+        json!([issuer, at("/oauth/token")]),
+    ] {
         let answer = scene.prove(&scene.assertion(&key, &json!({ "aud": good }))).await;
 
         assert_eq!(answer.status, 200, "{good}: {}", answer.text);
@@ -240,7 +246,7 @@ async fn the_audience_is_this_server() {
         json!([]),
         // One of these may be somebody who sends it on.
         json!([issuer, "https://evil.example"]),
-        json!([issuer, at("/oauth/token")]),
+        json!([issuer, at("/oauth/revoke")]),
     ] {
         let answer = scene.prove(&scene.assertion(&key, &json!({ "aud": bad }))).await;
 
@@ -257,15 +263,18 @@ async fn the_audience_is_this_server() {
 async fn an_app_that_is_the_same_client_everywhere_names_the_issuer() {
     let (scene, key) = Scene::signing().await;
     let issuer = scene.server.issuer().to_owned();
-    let prove = async |audience: String| {
+    let prove = async |audience: Value| {
         let url = "https://app.example/client.json";
         scene.prove(&scene.assertion(&key, &json!({ "iss": url, "sub": url, "aud": audience }))).await
     };
 
-    let endpoint = prove(format!("{issuer}/oauth/token")).await;
-    let right = prove(issuer.clone()).await;
+    let endpoint = prove(json!(format!("{issuer}/oauth/token"))).await;
+    let both = prove(json!([issuer, format!("{issuer}/oauth/token")])).await;
+    let right = prove(json!(issuer)).await;
 
-    assert_faulty(&endpoint, &format!("must have {issuer} as its only aud"));
+    for answer in [&endpoint, &both] {
+        assert_faulty(answer, &format!("must have {issuer} as its only aud"));
+    }
     assert_refused(&right, 401, "invalid_client");
     assert_ne!(right.json, endpoint.json, "nobody knows the app, but its audience is right");
 }
