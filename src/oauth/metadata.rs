@@ -77,6 +77,8 @@ fn server_document(app: &App) -> Value {
         "ui_locales_supported": ["en"],
     });
     // The macro has room for no more.
+    // Some clients register for signed answers unless they read that there are none.
+    document["userinfo_signing_alg_values_supported"] = json!(["none"]);
     document["service_documentation"] = links.to("/errors").into();
     document["client_id_metadata_document_supported"] = app.config.client_metadata_hosts.is_some().into();
     if !matches!(app.config.client_registration, ClientRegistration::Off) {

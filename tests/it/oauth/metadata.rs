@@ -48,8 +48,7 @@ async fn the_server_says_what_it_can_do() {
             "response_types_supported": ["code"],
             "response_modes_supported": ["query", "form_post"],
             "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials",
-                "urn:ietf:params:oauth:grant-type:device_code",
-                "urn:ietf:params:oauth:grant-type:token-exchange",
+                "urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange",
             ],
             "token_endpoint_auth_methods_supported": methods,
             "revocation_endpoint_auth_methods_supported": methods,
@@ -70,6 +69,7 @@ async fn the_server_says_what_it_can_do() {
             "request_uri_parameter_supported": false,
             "subject_types_supported": ["public", "pairwise"],
             "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
+            "userinfo_signing_alg_values_supported": ["none"],
             "claim_types_supported": ["normal"],
             "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp",
                 "at_hash", "sid", "name", "updated_at", "email", "email_verified",
@@ -90,10 +90,11 @@ async fn the_server_says_what_it_can_do() {
 async fn every_algorithm_that_is_announced_is_asymmetric() {
     let server = TestServer::start().await;
 
-    let document = server.get(SERVER).await.json;
+    let mut document = server.get(SERVER).await.json;
 
-    let lists =
-        document.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_alg_values_supported"));
+    let document = document.as_object_mut().unwrap();
+    assert_eq!(document.remove("userinfo_signing_alg_values_supported"), Some(json!(["none"])), "JSON alone");
+    let lists = document.iter().filter(|(name, _)| name.ends_with("_alg_values_supported"));
     let algorithms: Vec<&str> =
         lists.flat_map(|(_, list)| list.as_array().unwrap()).map(|name| name.as_str().unwrap()).collect();
     assert!(!algorithms.is_empty());
