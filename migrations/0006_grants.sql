@@ -11,7 +11,6 @@ create table grants (
     redirect_uri_asked boolean not null,              -- then the exchange must name it again (RFC 6749 §4.1.3)
     code_challenge     text,                          -- S256 (RFC 7636 §4.2)
     nonce              text,                          -- for the ID tokens (OpenID Connect Core §3.1.2.1)
-    id_token_claims    text[] not null default '{}',  -- asked for by name (OpenID Connect Core §5.5)
     auth_time          timestamptz,                   -- when the person signed in
     acr                text,
     amr                text[] not null default '{}',

@@ -44,8 +44,6 @@ pub struct PresentedGrant {
     pub redirect_uri_asked: bool,
     pub code_challenge: Option<String>,
     pub nonce: Option<String>,
-    /// Asked for by name (OpenID Connect Core §5.5).
-    pub id_token_claims: Vec<String>,
     /// When the person signed in.
     pub auth_time: Option<Timestamp>,
     pub acr: Option<String>,
@@ -122,7 +120,7 @@ pub async fn find_by_id(db: &mut PgConnection, id: GrantId) -> sqlx::Result<Opti
                case when m.role = 'member' then array_remove(g.scopes, 'admin') else g.scopes end
                    as "scopes!: Scopes",
                g.resources, g.redirect_uri, g.redirect_uri_asked, g.code_challenge, g.nonce,
-               g.id_token_claims, g.auth_time, g.acr, g.amr, g.sid as "sid: BrowserSessionId", g.dpop_jkt, g.dpop_from,
+               g.auth_time, g.acr, g.amr, g.sid as "sid: BrowserSessionId", g.dpop_jkt, g.dpop_from,
                g.parent_id as "parent_id: GrantId", g.label, g.act, g.generation, g.token_key, g.rotated_at,
                g.created_at, g.expires_at, coalesce(g.revoked_at, g.signed_out_at) as revoked_at
           from grants g

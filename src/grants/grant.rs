@@ -34,8 +34,6 @@ pub struct NewGrant<'a> {
     pub code_challenge: Option<&'a str>,
     /// For the ID tokens (OpenID Connect Core §3.1.2.1).
     pub nonce: Option<&'a str>,
-    /// Asked for by name (OpenID Connect Core §5.5).
-    pub id_token_claims: &'a [String],
     pub authentication: Authentication,
     /// Thumbprint of the key that its tokens are to be bound to (RFC 9449 §10).
     pub dpop_jkt: Option<&'a str>,
@@ -64,10 +62,10 @@ pub async fn create(tx: &mut PgTransaction<'_>, new: &NewGrant<'_>, act: &Act) -
         r#"
         insert into grants
                (id, organization_id, client_id, user_id, scopes, resources, redirect_uri, redirect_uri_asked,
-                code_challenge, nonce, id_token_claims, auth_time, acr, amr, sid, dpop_jkt, dpop_from, generation,
-                token_key, rotated_at, created_at, expires_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::text,
-                case when $16::text is not null then 0 end, 0, $17, $18, $18, $19)
+                code_challenge, nonce, auth_time, acr, amr, sid, dpop_jkt, dpop_from, generation, token_key,
+                rotated_at, created_at, expires_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15::text,
+                case when $15::text is not null then 0 end, 0, $16, $17, $17, $18)
         "#,
         id as GrantId,
         new.organization as OrganizationId,
@@ -79,7 +77,6 @@ pub async fn create(tx: &mut PgTransaction<'_>, new: &NewGrant<'_>, act: &Act) -
         new.redirect_uri_asked,
         new.code_challenge,
         new.nonce,
-        new.id_token_claims,
         new.authentication.at,
         ACR,
         &AMR as &[&str],

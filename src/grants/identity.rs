@@ -16,6 +16,11 @@ pub fn scope_of(claim: &str) -> Option<&'static str> {
     CLAIMS.iter().find(|(name, _)| *name == claim).map(|(_, scope)| *scope)
 }
 
+/// Whether any claim is among what the scopes stand for.
+pub fn is_told_by(scopes: &Scopes) -> bool {
+    CLAIMS.iter().any(|(_, scope)| scopes.contains(scope))
+}
+
 /// All that the scopes stand for. What is not known is left out (OpenID Connect Core §5.3.2).
 pub fn claims(user: &User, scopes: &Scopes) -> Map<String, Value> {
     let value = |name: &str| match name {

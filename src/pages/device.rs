@@ -279,7 +279,6 @@ impl Decision<'_> {
             redirect_uri_asked: false,
             code_challenge: None,
             nonce: None,
-            id_token_claims: &[],
             authentication: Authentication { at: sign_in.at, session: sign_in.session_id },
             dpop_jkt: None,
             expires_at: act.at + client.registration.lifetimes.refresh_token_max,

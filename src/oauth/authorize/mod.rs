@@ -276,7 +276,6 @@ async fn grant_to(
         redirect_uri_asked: request.redirect_uri_asked,
         code_challenge: request.code_challenge.as_deref(),
         nonce: request.nonce.as_deref(),
-        id_token_claims: &request.openid.id_token_claims,
         authentication: Authentication { at: signed_in.sign_in.at, session: signed_in.sign_in.session_id },
         dpop_jkt: request.dpop_jkt.as_deref(),
         expires_at: act.at + request.client.registration.lifetimes.refresh_token_max,

@@ -26,8 +26,6 @@ pub(in crate::oauth) struct OpenId {
     /// `sub` of whoever has to be signed in: for each place where the request says so, those that would do.
     subjects: Vec<Vec<String>>,
     pub is_after_sign_in: bool,
-    /// Claims to be put into the ID token, by name.
-    pub id_token_claims: Vec<String>,
     /// That stand for the claims which are asked for by name: nobody is told what the consent page does not show.
     pub scopes: Scopes,
 }
@@ -87,9 +85,6 @@ impl OpenId {
         }
         if let Some(scope) = identity::scope_of(name) {
             self.scopes = self.scopes.with(&Scopes::from_names([scope]).unwrap_or_default());
-            if place == "id_token" {
-                self.id_token_claims.push(name.to_owned());
-            }
         }
         Ok(())
     }
