@@ -1,6 +1,7 @@
 // What every suite is handed, and how it reports.
 
 import assert from 'node:assert/strict';
+import { generateKeyPair } from 'oauth4webapi';
 
 /** Where the server is, and who may do what there; `run` creates all of it afresh for each suite. */
 export const {
@@ -11,6 +12,9 @@ export const {
   CONFIDENTIAL_CLIENT,
   CONFIDENTIAL_SECRET,
 } = process.env;
+
+/** An API key of the organization, with `admin`. */
+const { ADMIN_KEY } = process.env;
 
 /**
  * Registered as `https://app.example/callback` and, without a port, `http://127.0.0.1/callback`:
@@ -40,6 +44,25 @@ function explain(error) {
   if (error.oauthError?.data) parts.push(error.oauthError.data);
   if (error.cause && !error.error) parts.push(`because ${error.cause.message ?? JSON.stringify(error.cause)}`);
   return parts.join('\n');
+}
+
+/** An app that the organization registers: all that `/v1/clients` takes, and its secret. */
+export async function createClient(registration) {
+  const answer = await fetch(`${ISSUER}/v1/clients`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json' },
+    body: JSON.stringify(registration),
+  });
+  const body = await answer.json();
+  assert.equal(answer.status, 201, JSON.stringify(body));
+  return body;
+}
+
+/** A pair of keys, and its public half as a client publishes it. */
+export async function makeKey(alg, kid = alg) {
+  const pair = await generateKeyPair(alg, { extractable: true });
+  const { key_ops, ext, ...published } = await crypto.subtle.exportKey('jwk', pair.publicKey);
+  return { key: pair.privateKey, kid, pair, jwk: { ...published, kid, alg, use: 'sig' } };
 }
 
 /** What the credential API says of a bearer token. */

@@ -16,18 +16,36 @@ export class Person {
    * browser is then sent. Without `scopes` the boxes stay as the page has them.
    */
   async authorize(url, { callback, decision = 'approve', scopes }) {
-    let page = await this.open(url, { until: callback });
-    if (find(page, signsIn)) {
-      page = await this.submit(page, find(page, signsIn), this, { until: callback });
-      if (find(page, signsIn)) throw new Error(`the sign-in was refused:\n${text(page)}`);
-    }
+    let page = await this.#openSignedIn(url, { until: callback });
     if (page.document) {
-      const form = find(page, decides);
-      if (!form) throw new Error(`nothing to decide on ${page.status} ${page.url}:\n${text(page)}`);
-      page = await this.submit(page, form, { decision, scope: scopes }, { until: callback });
+      page = await this.submit(page, this.#question(page), { decision, scope: scopes }, { until: callback });
     }
     if (page.document) throw new Error(`the decision led to ${page.status} ${page.url}:\n${text(page)}`);
     return page.url;
+  }
+
+  /** Opens what a device shows, compares the code, and decides. */
+  async decideOnDevice(url, { decision = 'approve' } = {}) {
+    let page = await this.#openSignedIn(url);
+    const form = find(page, (form) => form.querySelector('[name=user_code]') !== null);
+    if (!form) throw new Error(`no code to enter on ${page.status} ${page.url}:\n${text(page)}`);
+    page = await this.submit(page, form, {});
+    page = await this.submit(page, this.#question(page), { decision });
+    if (page.status !== 200) throw new Error(`the decision led to ${page.status} ${page.url}:\n${text(page)}`);
+  }
+
+  async #openSignedIn(url, options) {
+    const page = await this.open(url, options);
+    if (!find(page, signsIn)) return page;
+    const next = await this.submit(page, find(page, signsIn), this, options);
+    if (find(next, signsIn)) throw new Error(`the sign-in was refused:\n${text(next)}`);
+    return next;
+  }
+
+  #question(page) {
+    const form = find(page, decides);
+    if (!form) throw new Error(`nothing to decide on ${page.status} ${page.url}:\n${text(page)}`);
+    return form;
   }
 
   /** Fetches a URL and follows redirects to a page, or up to the first URL that starts with `until`. */
