@@ -79,13 +79,14 @@ export async function startNginx(server, api) {
   return { name: 'nginx', port, plainPort, host: 'api.example.com' };
 }
 
-export async function startCaddy(server, api) {
-  const port = await freePort();
+/** `changes` are made to the file of `examples/`. */
+export async function startCaddy(server, api, { port, changes = [] } = {}) {
+  port ??= await freePort();
   const folder = join(scratch, 'caddy');
   mkdirSync(folder);
   const file = join(folder, 'Caddyfile');
   const settings = `{\n\tadmin off\n\tauto_https disable_redirects\n\tskip_install_trust\n\tstorage file_system ${folder}\n}\n`;
-  writeFileSync(file, `${settings}import ${join(EXAMPLES, 'Caddyfile')}\n`);
+  writeFileSync(file, `${settings}${example('Caddyfile', changes)}`);
   const env = {
     ...process.env,
     HOME: folder,
@@ -96,7 +97,8 @@ export async function startCaddy(server, api) {
   };
   start('caddy', 'caddy', ['run', '--config', file, '--adapter', 'caddyfile'], { env });
   await until('Caddy', () => isListening(port));
-  return { name: 'Caddy', port, host: 'localhost' };
+  const authority = join(folder, 'pki/authorities/local/root.crt');
+  return { name: 'Caddy', port, host: 'localhost', authority };
 }
 
 function isListening(port) {

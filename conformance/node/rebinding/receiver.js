@@ -1,13 +1,10 @@
 // Whoever receives webhooks, on every address that there is, and with a certificate that is trusted on each of them:
 // what is led to a wrong one arrives there, and is told of.
 
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
-import { join } from 'node:path';
 
-import { scratch } from '../world.js';
+import { certificate } from '../certificate.js';
 
 /** The certificate's: one label before it. */
 export const DOMAIN = 'hooks.example';
@@ -21,7 +18,7 @@ export class Receiver {
 
   static async create() {
     const receiver = new Receiver();
-    const { key, cert, authority } = certificate();
+    const { key, cert, authority } = certificate(`*.${DOMAIN}`);
     receiver.authority = authority;
     receiver.server = createServer({ key, cert }, async (request, response) => {
       const body = Buffer.concat(await request.toArray()).toString();
@@ -57,15 +54,4 @@ export class Receiver {
 
 function reached(socket) {
   return socket.localAddress.replace(/^::ffff:/, '');
-}
-
-/** By an authority that was made for this run. */
-function certificate() {
-  const file = (name) => join(scratch, name);
-  const make = (name, ...args) => execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
-    '-nodes', '-days', '2', '-keyout', file(`${name}.key`), '-out', file(`${name}.pem`), ...args], { stdio: 'pipe' });
-  make('authority', '-subj', '/CN=Authority of the conformance suite');
-  make('receiver', '-subj', `/CN=${DOMAIN}`, '-CA', file('authority.pem'), '-CAkey', file('authority.key'),
-    '-addext', `subjectAltName=DNS:*.${DOMAIN}`, '-addext', 'basicConstraints=critical,CA:FALSE', '-addext', 'extendedKeyUsage=serverAuth');
-  return { key: readFileSync(file('receiver.key')), cert: readFileSync(file('receiver.pem')), authority: file('authority.pem') };
 }
