@@ -16,3 +16,4 @@ create table api_keys (
     revoked_at           timestamptz
 );
 create index api_keys_organization_id_idx on api_keys (organization_id);
+create index api_keys_created_by_idx on api_keys (created_by);

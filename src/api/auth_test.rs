@@ -40,9 +40,9 @@ pub async fn get(State(_app): State<App>, Caller { principal, rate, .. }: Caller
     let window = rate.tightest();
     Json(AuthTest {
         authenticated: true,
-        who: Who::from(&principal),
-        organization: NamedOrganization::from(&principal.organization),
-        scopes: principal.scopes,
+        who: Who::from(&*principal),
+        organization: NamedOrganization::from(&*principal.organization),
+        scopes: principal.scopes.clone(),
         rate_limit: RateLimit { limit: window.limit, remaining: window.remaining, reset: window.resets_at },
     })
 }

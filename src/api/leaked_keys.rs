@@ -41,8 +41,8 @@ pub async fn report(
         // Junk ends here, without a look into the database.
         let Some(parts) = format::parse(text.expose().trim(), &app.config.api_key_prefix) else { continue };
         let mut tx = app.db.begin().await?;
-        if let Some(found) = verify::find(&mut tx, &parts, act.at).await? {
-            key::revoke(&mut tx, found.organization.id, found.id, Ending::Leaked, &act).await?;
+        if let Some(found) = verify::find_presented(&mut tx, &parts, act.at).await? {
+            key::revoke(&mut tx, found.organization_id, found.id, Ending::Leaked, &act).await?;
         }
         tx.commit().await?;
     }

@@ -50,9 +50,9 @@ impl From<&plan::Plan> for Plan {
 )]
 pub async fn get(Caller { principal, .. }: Caller) -> Json<Profile> {
     Json(Profile {
-        who: Who::from(&principal),
-        organization: NamedOrganization::from(&principal.organization),
+        who: Who::from(&*principal),
+        organization: NamedOrganization::from(&*principal.organization),
         plan: Plan::from(&principal.organization.plan),
-        scopes: principal.scopes,
+        scopes: principal.scopes.clone(),
     })
 }

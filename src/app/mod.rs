@@ -1,5 +1,6 @@
 //! What every handler is handed.
 
+pub mod cache;
 pub mod client_documents;
 pub mod client_keys;
 pub mod client_registration;
@@ -19,15 +20,19 @@ use aws_lc_rs::hmac;
 use sqlx::PgPool;
 
 use crate::accounts::password::Passwords;
+use crate::app::cache::Cache;
 use crate::app::client_documents::ClientDocuments;
 use crate::app::client_keys::ClientKeys;
 use crate::app::config::Config;
 use crate::app::metrics::Metrics;
 use crate::base::clock::Clock;
+use crate::base::clock::Timestamp;
 use crate::base::mail::Mailer;
 use crate::base::outgoing::Outgoing;
 use crate::base::redis::Redis;
 use crate::base::server_secret::ServerSecret;
+use crate::grants::access_token;
+use crate::grants::access_token::Claims;
 use crate::grants::access_token::Issuer;
 use crate::grants::subject::SubjectKey;
 use crate::organizations::access_queue::AccessQueue;
@@ -45,6 +50,8 @@ pub struct App {
     pub clock: Clock,
     pub config: Arc<Config>,
     pub keys: Keyring,
+    /// What nearly every request asks of the database.
+    pub cache: Arc<Cache>,
     /// Seals what the database must not be able to read.
     pub secret: ServerSecret,
     pub passwords: Passwords,
@@ -86,6 +93,20 @@ impl App {
         Ok(self.keys.current())
     }
 
+    /// The claims of an access token of ours that has not run out; its signature is checked once. Says nothing of
+    /// revocation: see [`Cache::live_token`].
+    pub async fn read_token(&self, token: &str, now: Timestamp) -> anyhow::Result<Option<Arc<Claims>>> {
+        if let Some(claims) = self.cache.read_token(&self.keys.current(), token, now) {
+            return Ok(Some(claims));
+        }
+        let keys = self.keys_that(|keys| keys.know(token)).await?;
+        let claims = access_token::read(&keys, self.config.links.issuer(), token, now).map(Arc::new);
+        if let Some(claims) = &claims {
+            self.cache.keep_token(token, claims);
+        }
+        Ok(claims)
+    }
+
     /// Opens the keys of the database, making those that are missing.
     pub async fn new(config: Config, secret: ServerSecret, db: PgPool, clock: Clock) -> anyhow::Result<Self> {
         let csrf_key = hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("csrf"));
@@ -104,6 +125,7 @@ impl App {
         let outgoing = Outgoing::new(config.outgoing_to_private)?;
         Ok(Self {
             metrics: Metrics::new(db.clone(), rate_limiter.clone(), access_log.clone()),
+            cache: Arc::new(Cache::new(db.clone())),
             db,
             clock,
             client_documents: ClientDocuments::new(outgoing.clone(), config.self_registration()),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use sqlx::Connection;
 use sqlx::PgConnection;
+use sqlx::PgExecutor;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::postgres::PgPoolOptions;
@@ -18,11 +20,26 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A statement of ours takes milliseconds; one that hangs becomes a 503, not a request without end.
 const STATEMENT_TIMEOUT: &str = "10s";
 
+/// A connection that was idle for longer is tried before a request gets it: trying costs as much as most statements.
+const TRIED_AFTER: Duration = Duration::from_secs(1);
+
 /// Connects when first used.
 pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
-    PgPoolOptions::new().max_connections(max_connections).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(
-        options.application_name("countersign").options([("statement_timeout", STATEMENT_TIMEOUT)]),
-    )
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, known| {
+            Box::pin(async move {
+                if known.idle_for > TRIED_AFTER {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(
+            options.application_name("countersign").options([("statement_timeout", STATEMENT_TIMEOUT)]),
+        )
 }
 
 /// Whether trying again later may help: the database is away, starting, stopping or full, or two
@@ -76,6 +93,13 @@ macro_rules! note_last_uses {
     }};
 }
 pub(crate) use note_last_uses;
+
+/// Returns when the database has answered.
+pub async fn ask(db: impl PgExecutor<'_>) -> sqlx::Result<()> {
+    // Not prepared: nothing is left behind on a connection that listens.
+    sqlx::raw_sql("select 1").execute(db).await?;
+    Ok(())
+}
 
 /// Whether the schema is the one that this binary was built with.
 pub async fn is_migrated(db: &mut PgConnection) -> sqlx::Result<bool> {

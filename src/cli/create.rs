@@ -25,6 +25,7 @@ use crate::base::secret::Secret;
 use crate::clients::client;
 use crate::clients::registration::AuthMethod;
 use crate::clients::registration::Registration;
+use crate::clients::standing;
 use crate::gate::sign_in;
 use crate::organizations::ip_allowlist::IpAllowlist;
 use crate::organizations::member;
@@ -144,7 +145,7 @@ impl CreateClient {
                 .map_err(|error| anyhow::anyhow!("{}: {error}", error.field))?;
             let (id, secret) = client::register(&mut tx, organization.id, &registration, &act).await?;
             if self.reviewed {
-                client::set_reviewed(&mut tx, id, true, &act).await?;
+                standing::set_reviewed(&mut tx, id, true, &act).await?;
             }
             tx.commit().await?;
             let mut shown = json!({ "client_id": id });

@@ -1,5 +1,8 @@
 //! A third-party application (RFC 6749 §2), owned by an organization or by nobody.
 
+use std::iter;
+use std::sync::Arc;
+
 use serde_json::Value;
 use serde_json::json;
 use sqlx::PgConnection;
@@ -10,6 +13,7 @@ use crate::audit::log;
 use crate::audit::log::Change;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ClientId;
+use crate::base::ids::ClientSecretId;
 use crate::base::ids::OrganizationId;
 use crate::base::secret::Secret;
 use crate::base::secret::SecretHash;
@@ -54,9 +58,15 @@ pub struct Client {
 /// A client together with what its secrets must match.
 #[derive(Debug)]
 pub struct ClientWithSecrets {
-    pub client: Client,
-    /// Those in force.
-    pub secret_hashes: Vec<SecretHash>,
+    pub client: Arc<Client>,
+    pub(super) secrets: Vec<KnownSecret>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct KnownSecret {
+    pub(super) id: ClientSecretId,
+    pub(super) hash: SecretHash,
+    pub(super) expires_at: Option<Timestamp>,
 }
 
 impl Client {
@@ -123,12 +133,25 @@ impl Client {
 }
 
 impl ClientWithSecrets {
-    /// Whether `secret` is one of the client's. A public client has none and cannot be proved by one.
+    pub fn into_client(self) -> Client {
+        Arc::unwrap_or_clone(self.client)
+    }
+
+    /// The same client with other scopes that it may ask for.
+    #[must_use]
+    pub fn with_scopes(&self, scopes: Scopes) -> Self {
+        let mut client = Client::clone(&self.client);
+        client.registration.scopes = scopes;
+        Self { client: Arc::new(client), secrets: self.secrets.clone() }
+    }
+
+    /// Which of the client's secrets in force `secret` is. A public client has none and cannot be proved by one.
     ///
     /// Every hash is compared, and each in constant time.
-    pub fn is_proved_by(&self, secret: &Secret) -> bool {
+    pub fn proved_by(&self, secret: &Secret, now: Timestamp) -> Option<ClientSecretId> {
         let hash = secret.hash();
-        self.secret_hashes.iter().filter(|known| **known == hash).count() > 0
+        let in_force = self.secrets.iter().filter(|known| known.expires_at.is_none_or(|at| now < at));
+        in_force.filter(|known| known.hash == hash).map(|known| known.id).last()
     }
 }
 
@@ -217,7 +240,6 @@ pub async fn find_for_update(
     tx: &mut PgConnection,
     organization: OrganizationId,
     id: ClientId,
-    now: Timestamp,
 ) -> sqlx::Result<Option<Client>> {
     sqlx::query!(
         "select from clients where id = $1 and organization_id = $2 for update",
@@ -226,7 +248,7 @@ pub async fn find_for_update(
     )
     .fetch_optional(&mut *tx)
     .await?;
-    let found = find(tx, id, now).await?.map(|found| found.client);
+    let found = find(tx, id).await?.map(ClientWithSecrets::into_client);
     Ok(found.filter(|client| client.belongs_to(organization)))
 }
 
@@ -247,27 +269,15 @@ pub async fn update(
     record(tx, act, whose, ("client.updated", client.id), (Some(before), Some(after))).await
 }
 
-/// With the secrets that are in force at `now`.
-pub async fn find(
-    db: &mut PgConnection,
-    id: ClientId,
-    now: Timestamp,
-) -> sqlx::Result<Option<ClientWithSecrets>> {
-    let found = select_clients!(
-        secrets: "array(select hash from client_secrets s
-                         where s.client_id = c.id and (s.expires_at is null or s.expires_at > $2))",
-        "where c.id = $1",
-        id as ClientId,
-        now,
-    );
-    found.fetch_optional(db).await
+pub async fn find(db: &mut PgConnection, id: ClientId) -> sqlx::Result<Option<ClientWithSecrets>> {
+    select_clients!("where c.id = $1", id as ClientId).fetch_optional(db).await
 }
 
 /// Those of an organization, the newest first.
 pub async fn list(db: &mut PgConnection, organization: OrganizationId) -> sqlx::Result<Vec<Client>> {
     let found =
         select_clients!("where c.organization_id = $1 order by c.id desc", organization as OrganizationId);
-    found.fetch_all(db).await
+    found.map(ClientWithSecrets::into_client).fetch_all(db).await
 }
 
 /// Of all, also of those that belong to nobody, those whose name, publisher or URL holds `text`, or whose id it is; the
@@ -292,7 +302,7 @@ pub async fn search(
         before as Option<ClientId>,
         limit,
     );
-    found.fetch_all(db).await
+    found.map(ClientWithSecrets::into_client).fetch_all(db).await
 }
 
 /// With its secrets and grants; `false` if the organization has no such client. `None`: one that registered itself.
@@ -320,72 +330,4 @@ pub async fn delete(
         record(tx, act, organization, ("client.deleted", id), (Some(before), None)).await?;
     }
     Ok(true)
-}
-
-/// A disabled client gets no tokens, and those it has count no more.
-pub async fn set_disabled(
-    tx: &mut PgTransaction<'_>,
-    client: &Client,
-    is_disabled: bool,
-    act: &Act,
-) -> sqlx::Result<()> {
-    if client.disabled_at.is_some() == is_disabled {
-        return Ok(());
-    }
-    sqlx::query!(
-        "update clients set disabled_at = $2 where id = $1",
-        client.id as ClientId,
-        is_disabled.then_some(act.at),
-    )
-    .execute(&mut **tx)
-    .await?;
-    let (before, after) = (json!({ "disabled": !is_disabled }), json!({ "disabled": is_disabled }));
-    let whose = client.organization_id;
-    record(tx, act, whose, ("client.updated", client.id), (Some(before), Some(after))).await
-}
-
-/// The operator vouches for the client, or no longer does. `false` if there is none.
-pub async fn set_reviewed(
-    tx: &mut PgTransaction<'_>,
-    id: ClientId,
-    is_reviewed: bool,
-    act: &Act,
-) -> sqlx::Result<bool> {
-    let organization = sqlx::query_scalar!(
-        r#"update clients set is_reviewed = $2 where id = $1 returning organization_id as "id: OrganizationId""#,
-        id as ClientId,
-        is_reviewed,
-    )
-    .fetch_optional(&mut **tx)
-    .await?;
-    let Some(organization) = organization else { return Ok(false) };
-    let after = json!({ "reviewed": is_reviewed });
-    record(tx, act, organization, ("client.reviewed", id), (None, Some(after))).await?;
-    Ok(true)
-}
-
-/// A person has let the client in: if it registered itself, and is the first, it leaves its quarantine. From now on
-/// nobody else's registration can become the same client, unless it was shared before.
-pub async fn accept(tx: &mut PgTransaction<'_>, id: ClientId, act: &Act) -> sqlx::Result<()> {
-    let accepted = sqlx::query!(
-        r#"
-        update clients
-           set accepted_at = $2, fingerprint = case when registration_token_hash is null then fingerprint end
-         where id = $1
-           and organization_id is null
-           and accepted_at is null
-        returning name, metadata_url, redirect_uris
-        "#,
-        id as ClientId,
-        act.at,
-    )
-    .fetch_optional(&mut **tx)
-    .await?;
-    let Some(accepted) = accepted else { return Ok(()) };
-    let after = json!({
-        "name": accepted.name,
-        "metadata_url": accepted.metadata_url,
-        "redirect_uris": accepted.redirect_uris,
-    });
-    record(tx, act, None, ("client.created", id), (None, Some(after))).await
 }

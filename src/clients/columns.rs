@@ -11,9 +11,9 @@ use crate::clients::registration::SubjectType;
 use crate::scopes::Scopes;
 use crate::signing::algorithm::SigningAlg;
 
-/// The caller says which rows, and which secrets if any, and imports the types that are named here.
+/// The caller says which rows, and imports the types that are named here.
 macro_rules! select_clients {
-    (secrets: $secret_hashes:tt, $which:tt $(, $argument:expr)* $(,)?) => {
+    ($which:tt $(, $argument:expr)* $(,)?) => {
         sqlx::query!(
             r#"
             select c.id as "id: ClientId", c.organization_id as "organization_id: OrganizationId",
@@ -32,14 +32,20 @@ macro_rules! select_clients {
                    c.access_token_seconds, c.refresh_token_idle_seconds, c.refresh_token_max_seconds,
                    c.retry_window_seconds, c.created_at, c.last_used_at, c.disabled_at,
                    o.suspended_at as "suspended_at?",
-            "# + $secret_hashes + r#" as "secret_hashes!: Vec<SecretHash>"
+            s.ids as "secret_ids!: Vec<ClientSecretId>", s.hashes as "secret_hashes!: Vec<SecretHash>",
+                   s.expiries as "secret_expiries!: Vec<Option<Timestamp>>"
               from clients c
               left join organizations o on o.id = c.organization_id
+             cross join lateral (select coalesce(array_agg(id), '{}') as ids,
+                                        coalesce(array_agg(hash), '{}') as hashes,
+                                        coalesce(array_agg(expires_at), '{}') as expiries
+                                   from client_secrets
+                                  where client_id = c.id) s
             "# + $which
             $(, $argument)*
         )
         .map(|row| ClientWithSecrets {
-            client: Client {
+            client: Arc::new(Client {
                 id: row.id,
                 organization_id: row.organization_id,
                 publisher: row.publisher,
@@ -85,12 +91,11 @@ macro_rules! select_clients {
                 last_used_at: row.last_used_at,
                 disabled_at: row.disabled_at,
                 suspended_at: row.suspended_at,
-            },
-            secret_hashes: row.secret_hashes,
+            }),
+            secrets: iter::zip(row.secret_ids, iter::zip(row.secret_hashes, row.secret_expiries))
+                .map(|(id, (hash, expires_at))| KnownSecret { id, hash, expires_at })
+                .collect(),
         })
-    };
-    ($($which_and_arguments:tt)*) => {
-        select_clients!(secrets: "'{}'::bytea[]", $($which_and_arguments)*).map(|found| found.client)
     };
 }
 

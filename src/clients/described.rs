@@ -3,6 +3,8 @@
 //! The row is what the document said when it was fetched last. It is written when somebody is to be given something:
 //! anybody can make up a URL.
 
+use std::sync::Arc;
+
 use sqlx::PgConnection;
 use sqlx::PgTransaction;
 
@@ -32,7 +34,7 @@ pub fn new(id: ClientId, url: &str, registration: Registration, now: Timestamp) 
         disabled_at: None,
         suspended_at: None,
     };
-    ClientWithSecrets { client, secret_hashes: Vec::new() }
+    ClientWithSecrets { client: Arc::new(client), secrets: Vec::new() }
 }
 
 /// Writes the row of a client that a document describes, if it has none.

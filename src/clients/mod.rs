@@ -9,6 +9,7 @@ pub mod redirect_uri;
 pub mod registration;
 pub mod secret;
 pub mod self_registered;
+pub mod standing;
 pub mod usage;
 
 mod columns;

@@ -104,7 +104,6 @@ pub async fn find_for_update(
     tx: &mut PgTransaction<'_>,
     id: ClientId,
     token: &Secret,
-    now: Timestamp,
 ) -> sqlx::Result<Option<ClientWithSecrets>> {
     let known = sqlx::query_scalar!(
         r#"select registration_token_hash as "hash: SecretHash" from clients where id = $1 for update"#,
@@ -115,7 +114,7 @@ pub async fn find_for_update(
     if known.flatten() != Some(token.hash()) {
         return Ok(None);
     }
-    let found = client::find(tx, id, now).await?;
+    let found = client::find(tx, id).await?;
     Ok(found.filter(|found| found.client.works()))
 }
 

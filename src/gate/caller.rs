@@ -1,6 +1,8 @@
 //! Who is asking, and whether they may at all: each request to the credential API and to forward-auth passes
 //! here.
 
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use axum::extract::OriginalUri;
 use axum::extract::Request;
@@ -43,7 +45,7 @@ const UNKNOWN: &str = "Invalid or missing API key";
 /// [`identify`].
 #[derive(Debug, Clone)]
 pub struct Caller {
-    pub principal: Principal,
+    pub principal: Arc<Principal>,
     pub rate: Decision,
     pub act: Act,
 }
@@ -65,6 +67,13 @@ impl FromRequestParts<App> for Caller {
         let caller = parts.extensions.get::<Self>().cloned();
         caller.ok_or_else(|| ApiError::internal(anyhow::anyhow!("a route without its identify layer")))
     }
+}
+
+/// Whose request may go on.
+#[derive(Debug)]
+pub struct Admitted {
+    pub principal: Principal,
+    pub rate: Decision,
 }
 
 /// Why a request was not admitted, and what is known of who was refused.
@@ -106,10 +115,10 @@ pub async fn identify(
             let Refusal { error, whose, rate } = *refusal;
             (whose.map(|whose| incoming.of(&app, whose, rate.as_ref())), error.into_response(), rate)
         }
-        Ok(caller) => {
-            let rate = caller.rate;
-            let pending = incoming.of(&app, caller.principal.whose(), Some(&rate));
-            request.extensions_mut().insert(caller);
+        Ok(Admitted { principal, rate }) => {
+            let pending = incoming.of(&app, principal.whose(), Some(&rate));
+            let act = Provenance::new(address, request.headers(), now).act(principal.actor());
+            request.extensions_mut().insert(Caller { principal: Arc::new(principal), rate, act });
             (Some(pending), next.run(request).await, Some(rate))
         }
     };
@@ -161,7 +170,7 @@ impl Asking<'_> {
 /// Everything that a credential must pass, in this order: a secure connection, before anything is read from it;
 /// whether it is in force, for the resource; its organization; its address; its rate, counted only for what gets so
 /// far, so that a stranger with a stolen key cannot use its owner's limit up from anywhere.
-pub async fn admit(app: &App, asking: &Asking<'_>, now: Timestamp) -> Result<Caller, Box<Refusal>> {
+pub async fn admit(app: &App, asking: &Asking<'_>, now: Timestamp) -> Result<Admitted, Box<Refusal>> {
     let principal = identify_credential(app, asking, now).await?;
     let refused = |error, rate| Err(Box::new(Refusal { error, whose: Some(principal.whose()), rate }));
     let span = tracing::Span::current();
@@ -174,8 +183,7 @@ pub async fn admit(app: &App, asking: &Asking<'_>, now: Timestamp) -> Result<Cal
     if !rate.is_allowed {
         return refused(rate_limit::refusal(&rate, now), Some(rate));
     }
-    let act = Provenance::new(asking.address, asking.call.headers, now).act(principal.actor());
-    Ok(Caller { principal, rate, act })
+    Ok(Admitted { principal, rate })
 }
 
 async fn identify_credential(

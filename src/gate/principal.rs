@@ -1,10 +1,12 @@
 //! Any accepted credential becomes a [`Principal`] here, and everything after that is blind to which it was.
 
+use std::sync::Arc;
+
 use chrono::DateTime;
 
 use crate::api_keys::format;
-use crate::api_keys::verify;
-use crate::api_keys::verify::FoundKey;
+use crate::api_keys::format::KeyParts;
+use crate::api_keys::verify::KnownKey;
 use crate::app::App;
 use crate::audit::act::Actor;
 use crate::audit::act::ActorKind;
@@ -20,7 +22,6 @@ use crate::gate::dpop::Call;
 use crate::gate::dpop::proof;
 use crate::gate::error::ApiError;
 use crate::gate::presented::Presented;
-use crate::grants::access_token;
 use crate::grants::access_token::Claims;
 use crate::grants::access_token::LiveToken;
 use crate::grants::grant::ACR;
@@ -34,7 +35,7 @@ use crate::scopes::Scopes;
 /// What any accepted credential resolves to.
 #[derive(Debug, Clone)]
 pub struct Principal {
-    pub organization: Organization,
+    pub organization: Arc<Organization>,
     /// The person behind the credential: who consented, signed in, or made the key.
     pub user: Option<Person>,
     pub client: Option<Named<ClientId>>,
@@ -69,31 +70,34 @@ pub struct Named<T> {
     pub name: String,
 }
 
-impl From<FoundKey> for Principal {
-    fn from(key: FoundKey) -> Self {
-        Self {
+impl Principal {
+    fn of_key(key: &KnownKey, organization: Arc<Organization>) -> Self {
+        let person = |(id, email): &(UserId, String)| Person {
+            id: *id,
+            email: email.clone(),
             // A key never carries its maker's rights over the whole server.
-            user: key.created_by.map(|(id, email)| Person { id, email, is_superadmin: false }),
+            is_superadmin: false,
+        };
+        Self {
+            user: key.created_by.as_ref().map(person),
             client: None,
-            key: Some(Named { id: key.id, name: key.label }),
-            scopes: key.scopes,
-            ip_allowlist: key.ip_allowlist,
+            key: Some(Named { id: key.id, name: key.label.clone() }),
+            scopes: key.scopes.clone(),
+            ip_allowlist: key.ip_allowlist.clone(),
             credential: Credential::ApiKey(key.id),
-            organization: key.organization,
+            organization,
             scheme: Scheme::Bearer,
             // That its maker had signed in to make it was another time.
             sign_in: None,
         }
     }
-}
 
-impl Principal {
     fn of_token(claims: &Claims, token: LiveToken) -> Self {
-        let client_id = token.client_id;
+        let client_id = token.client.id;
         Self {
             organization: token.organization,
             user: token.user.map(|(id, email)| Person { id, email, is_superadmin: false }),
-            client: Some(Named { id: client_id, name: token.client_name }),
+            client: Some(Named { id: client_id, name: token.client.registration.name.clone() }),
             key: None,
             scopes: token.scopes,
             ip_allowlist: IpAllowlist::default(),
@@ -122,7 +126,7 @@ impl From<LiveSession> for Principal {
             scopes: session.role.scopes(),
             ip_allowlist: IpAllowlist::default(),
             credential: Credential::Session(session.id),
-            organization: session.organization,
+            organization: Arc::new(session.organization),
             scheme: Scheme::Bearer,
             sign_in: Some(SignIn { at: session.created_at, acr: ACR.to_owned() }),
         }
@@ -215,28 +219,34 @@ pub async fn look_up(
     // No key is bound to another.
     let may_be_key = presented.scheme() == Scheme::Bearer;
     if let Some(parts) = format::parse(text, prefix).filter(|_| may_be_key) {
-        let mut db = app.db.acquire().await?;
-        let Some(key) = verify::find(&mut db, &parts, now).await? else { return Ok(Found::Unknown) };
-        let dead = Whose {
-            organization: key.organization.id,
-            credential: Credential::ApiKey(key.id),
-            client: None,
-            user: None,
-        };
-        return Ok(if key.is_live { Found::Live(Box::new(key.into())) } else { Found::Dead(dead) });
+        return Ok(of_key(app, &parts, now).await?);
     }
     if matches!(presented, Presented::ApiKey(_)) || format::looks_like_key(text, prefix) {
         return Ok(Found::Unknown);
     }
-    let keys = app.keys_that(|keys| keys.know(text)).await?;
     let call = call.filter(|_| presented.scheme() == Scheme::Dpop);
-    if let Some(claims) = access_token::read(&keys, app.config.links.issuer(), text, now) {
+    if let Some(claims) = app.read_token(text, now).await? {
         return of_access_token(app, (&claims, text), resource, call, now).await;
     }
+    let keys = app.keys.current();
     let Some(claims) = session::read(&keys, app.config.links.issuer(), text, now) else {
         return Ok(Found::Unknown);
     };
     of_session(app, &claims, call, now).await
+}
+
+async fn of_key(app: &App, presented: &KeyParts<'_>, now: Timestamp) -> sqlx::Result<Found> {
+    let Some((key, organization)) = app.cache.key(presented.public_id).await? else {
+        return Ok(Found::Unknown);
+    };
+    if !key.is_proved_by(presented, now) {
+        return Ok(Found::Unknown);
+    }
+    if key.is_live(now) {
+        return Ok(Found::Live(Box::new(Principal::of_key(&key, organization))));
+    }
+    let credential = Credential::ApiKey(key.id);
+    Ok(Found::Dead(Whose { organization: organization.id, credential, client: None, user: None }))
 }
 
 async fn of_access_token(
@@ -257,11 +267,7 @@ async fn of_access_token(
         Ok(proof) => proof,
         Err(refusal) => return Ok(Found::Unproven(dead, refusal)),
     };
-    let mut db = app.db.acquire().await?;
-    let Some(live) = access_token::find_live(&mut db, claims, now).await? else {
-        return Ok(Found::Dead(dead));
-    };
-    drop(db);
+    let Some(live) = app.cache.live_token(claims, now).await? else { return Ok(Found::Dead(dead)) };
     // Last: what is refused for another reason has not used its proof up, nor room in our memory.
     if let Some(proof) = proof
         && let Err(refusal) = dpop::use_once(app, &proof, now).await

@@ -19,6 +19,7 @@ use crate::gate::principal::Principal;
 use crate::organizations::rate_limit::Decision;
 use crate::organizations::rate_limit::Limits;
 use crate::organizations::rate_limit::Subject;
+use crate::organizations::rate_limit::WindowState;
 
 /// Counts a request against its organization's plan.
 pub async fn count_credential(app: &App, principal: &Principal, now: Timestamp) -> Decision {
@@ -81,14 +82,23 @@ pub fn write_headers(decision: &Decision, now: Timestamp, headers: &mut HeaderMa
     headers.insert("x-ratelimit-limit", HeaderValue::from(window.limit));
     headers.insert("x-ratelimit-remaining", HeaderValue::from(window.remaining));
     headers.insert("x-ratelimit-reset", HeaderValue::from(window.resets_at));
-    let windows = [decision.minute, decision.hour];
-    let policy = windows.map(|window| format!("\"{}\";q={};w={}", window.name, window.limit, window.length));
-    let state = windows.map(|window| {
-        let seconds = window.resets_at - now.timestamp();
-        format!("\"{}\";r={};t={seconds}", window.name, window.remaining)
-    });
+    let Decision { minute, hour, .. } = decision;
+    let left = |window: &WindowState| window.resets_at - now.timestamp();
+    let policy = format!(
+        "\"{}\";q={};w={}, \"{}\";q={};w={}",
+        minute.name, minute.limit, minute.length, hour.name, hour.limit, hour.length
+    );
+    let state = format!(
+        "\"{}\";r={};t={}, \"{}\";r={};t={}",
+        minute.name,
+        minute.remaining,
+        left(minute),
+        hour.name,
+        hour.remaining,
+        left(hour)
+    );
     for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
-        if let Ok(value) = HeaderValue::try_from(value.join(", ")) {
+        if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
         }
     }

@@ -212,5 +212,8 @@ pub async fn end(app: &App, session: &Session) -> anyhow::Result<()> {
 async fn end_of(app: &App, sign_in: &SignIn) -> sqlx::Result<()> {
     let mut tx = app.db.begin().await?;
     sign_out::end(&mut tx, sign_in.user_id, sign_in.session_id, app.clock.now()).await?;
-    tx.commit().await
+    tx.commit().await?;
+    // Whoever reads that they are signed out must be, though a link had asked for it.
+    app.cache.catch_up().await;
+    Ok(())
 }

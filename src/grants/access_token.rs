@@ -1,6 +1,8 @@
 //! Access tokens: JWTs as RFC 9068 describes them. No row is written for one; the grant that it names is
 //! looked at when it is used, so that a revocation counts at once.
 
+use std::sync::Arc;
+
 use chrono::DateTime;
 use chrono::TimeDelta;
 use serde::Deserialize;
@@ -16,11 +18,9 @@ use crate::base::ids::TokenId;
 use crate::base::ids::UserId;
 use crate::base::secret::Secret;
 use crate::clients::client::Client;
-use crate::clients::identifier;
 use crate::grants::generation::PresentedGrant;
 use crate::grants::subject::SubjectKey;
 use crate::organizations::member::Role;
-use crate::organizations::organization;
 use crate::organizations::organization::Organization;
 use crate::scopes::Scopes;
 use crate::signing::jwt;
@@ -166,70 +166,101 @@ pub fn mint(keys: &Keys, issuer: Issuer<'_>, new: &NewToken<'_>, now: Timestamp)
     jwt::sign(keys, chosen.unwrap_or_else(|| keys.default_algorithm()), TYPE, &claims, now)
 }
 
-/// The claims of a token of ours that has not run out. Says nothing of revocation: see [`find_live`].
+/// The claims of a token of ours that has not run out. Says nothing of revocation: see [`judge`].
 pub fn read(keys: &Keys, issuer: &str, token: &str, now: Timestamp) -> Option<Claims> {
     let claims: Claims = jwt::verify(keys, TYPE, token, now)?;
     (claims.iss == issuer && now.timestamp() < claims.exp).then_some(claims)
+}
+
+/// A grant, as far as its access tokens depend on it.
+#[derive(Debug)]
+pub struct TokenGrant {
+    client_id: ClientId,
+    user: (UserId, String),
+    /// `None` if the person has left the organization.
+    role: Option<Role>,
+    expires_at: Timestamp,
+    /// Revoked or signed out of, itself or the one of which it is a part.
+    is_over: bool,
+}
+
+pub async fn find_grant(db: &mut PgConnection, id: GrantId) -> sqlx::Result<Option<TokenGrant>> {
+    let row = sqlx::query!(
+        r#"
+        select g.client_id as "client_id: ClientId", u.id as "user_id: UserId", u.email, m.role as "role?: Role",
+               g.expires_at,
+               (   g.revoked_at is not null
+                or g.signed_out_at is not null
+                or exists (select from grants q where q.id = g.parent_id and q.signed_out_at is not null)) as "is_over!"
+          from grants g
+          join users u on u.id = g.user_id
+          left join members m on m.organization_id = g.organization_id and m.user_id = g.user_id
+         where g.id = $1
+        "#,
+        id as GrantId,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| TokenGrant {
+        client_id: row.client_id,
+        user: (row.user_id, row.email),
+        role: row.role,
+        expires_at: row.expires_at,
+        is_over: row.is_over,
+    }))
+}
+
+/// What a token stands on, as it is now.
+#[derive(Debug)]
+pub struct Basis {
+    pub client: Arc<Client>,
+    /// Of a token that has one, and it was found.
+    pub grant: Option<Arc<TokenGrant>>,
+    pub organization: Arc<Organization>,
+    /// Alone (RFC 7009).
+    pub is_revoked: bool,
 }
 
 /// A token that may be used now.
 #[derive(Debug)]
 pub struct LiveToken {
     pub scopes: Scopes,
-    pub client_id: ClientId,
-    pub client_name: String,
-    /// `None` for a client that registered itself.
-    pub client_organization_id: Option<OrganizationId>,
+    pub client: Arc<Client>,
     pub user: Option<(UserId, String)>,
-    pub organization: Organization,
+    pub organization: Arc<Organization>,
 }
 
 /// The token, if it still counts: its grant lives, its person still belongs to the organization, its client works, and
 /// it was not revoked alone.
-pub async fn find_live(
-    db: &mut PgConnection,
-    claims: &Claims,
-    now: Timestamp,
-) -> sqlx::Result<Option<LiveToken>> {
-    let Ok(scopes) = Scopes::parse(&claims.scope) else { return Ok(None) };
-    let Some(client_id) = identifier::row_id(&claims.client_id) else { return Ok(None) };
-    let row = sqlx::query!(
-        r#"
-        select c.name as client_name, c.organization_id as "client_organization_id: OrganizationId",
-               u.id as "user_id?: UserId", u.email as "email?", m.role as "role?: Role"
-          from clients c
-          left join organizations p on p.id = c.organization_id
-          left join grants g on g.id = $2 and g.client_id = c.id
-          left join users u on u.id = g.user_id
-          left join members m on m.organization_id = g.organization_id and m.user_id = g.user_id
-         where c.id = $1
-           and c.disabled_at is null
-           -- Of the organization that the token is for, the caller hears more.
-           and (p.suspended_at is null or p.id = $5)
-           and ($2::uuid is null or (g.revoked_at is null and g.signed_out_at is null and g.expires_at > $4
-                                 and m.role is not null))
-           and not exists (select from grants q where q.id = g.parent_id and q.signed_out_at is not null)
-           and not exists (select from revoked_access_tokens r where r.jti = $3)
-        "#,
-        client_id as ClientId,
-        claims.grant as Option<GrantId>,
-        claims.jti as TokenId,
-        now,
-        claims.org as OrganizationId,
-    )
-    .fetch_optional(&mut *db)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let Some(organization) = organization::find(db, claims.org).await? else { return Ok(None) };
-    Ok(Some(LiveToken {
+pub fn judge(claims: &Claims, basis: Basis, now: Timestamp) -> Option<LiveToken> {
+    let Basis { client, grant, organization, is_revoked } = basis;
+    let scopes = Scopes::parse(&claims.scope).ok()?;
+    // Of the organization that the token is for, the caller hears more.
+    let is_stopped = client.suspended_at.is_some() && !client.belongs_to(organization.id);
+    if is_revoked || is_stopped || client.disabled_at.is_some() {
+        return None;
+    }
+    if claims.grant.is_none() {
+        return Some(LiveToken { scopes, client, user: None, organization });
+    }
+    let grant =
+        grant.filter(|grant| grant.client_id == client.id && !grant.is_over && now < grant.expires_at)?;
+    Some(LiveToken {
         // A person who is no admin any more cannot act as one through an app.
-        scopes: row.role.map_or_else(|| scopes.clone(), |role| role.may_give(&scopes)),
-        client_id,
-        client_name: row.client_name,
-        client_organization_id: row.client_organization_id,
-        user: row.user_id.zip(row.email),
+        scopes: grant.role?.may_give(&scopes),
+        client,
+        user: Some(grant.user.clone()),
         organization,
-    }))
+    })
+}
+
+/// Whether the token was revoked alone.
+pub async fn is_revoked(db: &mut PgConnection, id: TokenId) -> sqlx::Result<bool> {
+    let is_revoked = sqlx::query_scalar!(
+        r#"select exists (select from revoked_access_tokens where jti = $1) as "is_revoked!""#,
+        id as TokenId,
+    );
+    is_revoked.fetch_one(db).await
 }
 
 /// Revokes one token and leaves its grant (RFC 7009 §2.1). The row goes when the token would have run out.

@@ -110,12 +110,14 @@ pub async fn find(
     Ok(grant.map(|grant| (grant, derived.generation)))
 }
 
-/// `None` also if the person has left the organization, or it is suspended. Of the scopes those that the person may still give.
-pub async fn find_by_id(db: &mut PgConnection, id: GrantId) -> sqlx::Result<Option<PresentedGrant>> {
-    sqlx::query_as!(
-        PresentedGrant,
-        r#"
-        select g.id as "id: GrantId", g.organization_id as "organization_id: OrganizationId",
+/// One place knows which columns make a [`PresentedGrant`] of grants `g` and members `m`.
+macro_rules! presented_grants {
+    ($before:tt, $after:tt $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            PresentedGrant,
+            $before
+                + r#"
+               g.id as "id: GrantId", g.organization_id as "organization_id: OrganizationId",
                g.client_id as "client_id: ClientId", g.user_id as "user_id: UserId",
                case when m.role = 'member' then array_remove(g.scopes, 'admin') else g.scopes end
                    as "scopes!: Scopes",
@@ -123,16 +125,78 @@ pub async fn find_by_id(db: &mut PgConnection, id: GrantId) -> sqlx::Result<Opti
                g.auth_time, g.acr, g.amr, g.sid as "sid: BrowserSessionId", g.dpop_jkt, g.dpop_from,
                g.parent_id as "parent_id: GrantId", g.label, g.act, g.generation, g.token_key, g.rotated_at,
                g.created_at, g.expires_at, coalesce(g.revoked_at, g.signed_out_at) as revoked_at
-          from grants g
-          join members m on m.organization_id = g.organization_id and m.user_id = g.user_id
-          join organizations o on o.id = g.organization_id
-         where g.id = $1
-           and o.suspended_at is null
-        "#,
+            "#
+                + $after
+            $(, $argument)*
+        )
+    };
+}
+
+/// `None` also if the person has left the organization, or it is suspended. Of the scopes those that the person may still give.
+pub async fn find_by_id(db: &mut PgConnection, id: GrantId) -> sqlx::Result<Option<PresentedGrant>> {
+    let found = presented_grants!(
+        "select",
+        "from grants g
+         join members m on m.organization_id = g.organization_id and m.user_id = g.user_id
+         join organizations o on o.id = g.organization_id
+        where g.id = $1
+          and o.suspended_at is null",
         id as GrantId,
-    )
-    .fetch_optional(db)
-    .await
+    );
+    found.fetch_optional(db).await
+}
+
+/// A refresh as nearly all are: of a grant that is bound to no key, and without a resource.
+#[derive(Debug, Clone, Copy)]
+pub struct PlainRefresh<'a> {
+    pub client_id: ClientId,
+    /// Must all have been granted; empty: whatever was.
+    pub asked: &'a Scopes,
+    /// Of which at least one must be left.
+    pub allowed: &'a Scopes,
+    pub idle: chrono::TimeDelta,
+    /// Derives the next token.
+    pub token_key: i16,
+}
+
+/// Reads the grant of a refresh token and moves it on, in one statement, if the token is the one that was issued last and
+/// nothing stands against it. `None`: then the grant is to be read and judged.
+pub async fn refresh_plainly(
+    db: &mut PgConnection,
+    presented: Derived,
+    plain: PlainRefresh<'_>,
+    now: Timestamp,
+) -> sqlx::Result<Option<PresentedGrant>> {
+    let moved = presented_grants!(
+        "update grants g
+            set generation = g.generation + 1, token_key = $3, rotated_at = $4, last_used_at = $4
+           from members m, organizations o
+          where g.id = $1
+            and g.generation = $2
+            and g.client_id = $5
+            and g.rotated_at > $6
+            and g.expires_at > $4
+            and g.revoked_at is null
+            and g.signed_out_at is null
+            and g.dpop_jkt is null
+            and m.organization_id = g.organization_id
+            and m.user_id = g.user_id
+            and o.id = g.organization_id
+            and o.suspended_at is null
+            and $7 <@ case when m.role = 'member' then array_remove(g.scopes, 'admin') else g.scopes end
+            and $8 && case when m.role = 'member' then array_remove(g.scopes, 'admin') else g.scopes end
+         returning",
+        "",
+        GrantId::from_bytes(presented.id) as GrantId,
+        presented.generation,
+        plain.token_key,
+        now,
+        plain.client_id as ClientId,
+        now - plain.idle,
+        plain.asked as &Scopes,
+        plain.allowed as &Scopes,
+    );
+    moved.fetch_optional(db).await
 }
 
 /// Moves the row on by one, if it still stands where it was read. `None` if another request was faster:

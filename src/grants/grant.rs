@@ -13,7 +13,7 @@ use crate::base::ids::ClientId;
 use crate::base::ids::GrantId;
 use crate::base::ids::OrganizationId;
 use crate::base::ids::UserId;
-use crate::clients::client;
+use crate::clients::standing;
 use crate::grants::child;
 use crate::scopes::Scopes;
 
@@ -97,7 +97,7 @@ pub async fn create(tx: &mut PgTransaction<'_>, new: &NewGrant<'_>, act: &Act) -
         parent_id: None,
         label: None,
     };
-    client::accept(tx, new.client, act).await?;
+    standing::accept(tx, new.client, act).await?;
     record(tx, act, "grant.created", &facts).await?;
     Ok(id)
 }

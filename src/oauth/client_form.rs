@@ -1,5 +1,7 @@
 //! A form sent by a client that has proved who it is (RFC 6749 §2.3).
 
+use std::sync::Arc;
+
 use axum::extract::FromRequest;
 use axum::extract::FromRequestParts;
 use axum::extract::Request;
@@ -21,7 +23,7 @@ use crate::oauth::params::Params;
 
 /// A handler that asks for this runs only for an authenticated client.
 pub struct ClientForm {
-    pub client: Client,
+    pub client: Arc<Client>,
     pub params: Params,
     /// What the client does, as the audit log will tell it.
     pub act: Act,
@@ -34,7 +36,7 @@ async fn authenticated(
     headers: &HeaderMap,
     params: &Params,
     address: ClientAddress,
-) -> Result<Client, OAuthError> {
+) -> Result<Arc<Client>, OAuthError> {
     let client = client_auth::authenticate(app, path, headers, params, address).await?;
     if client.metadata_url.is_some() {
         let mut tx = app.db.begin().await?;

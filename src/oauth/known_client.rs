@@ -1,5 +1,7 @@
 //! Which client a request is from: one that is registered, or one that a document describes.
 
+use std::sync::Arc;
+
 use crate::app::App;
 use crate::app::client_documents::Unavailable;
 use crate::audit::act::Act;
@@ -59,12 +61,9 @@ pub(super) async fn find(
     identifier: &str,
     address: ClientAddress,
     now: Timestamp,
-) -> Result<ClientWithSecrets, Missing> {
+) -> Result<Arc<ClientWithSecrets>, Missing> {
     let id = identifier::row_id(identifier).ok_or(Missing::Unknown)?;
-    let found = {
-        let mut db = app.db.acquire().await?;
-        client::find(&mut db, id, now).await?
-    };
+    let found = app.cache.client(id).await?;
     // A client has one identifier: the id of its row is none for one that has a URL.
     let found = found.filter(|found| found.client.identifier() == identifier);
     if found.as_ref().is_some_and(|found| !found.client.works()) {
@@ -73,20 +72,21 @@ pub(super) async fn find(
     if identifier::is_url(identifier) {
         return by_document(app, identifier, found, (address, now)).await;
     }
-    let mut found = found.ok_or(Missing::Unknown)?;
-    if found.client.registered_itself() {
-        // Not its own to say, and what the deployment has added since is among it.
-        found.client.registration.scopes = app.config.scopes.for_people().without_admin();
+    let found = found.ok_or(Missing::Unknown)?;
+    if !found.client.registered_itself() {
+        return Ok(found);
     }
-    Ok(found)
+    // Not its own to say, and what the deployment has added since is among it.
+    let scopes = app.config.scopes.for_people().without_admin();
+    Ok(Arc::new(found.with_scopes(scopes)))
 }
 
 async fn by_document(
     app: &App,
     url: &str,
-    known: Option<ClientWithSecrets>,
+    known: Option<Arc<ClientWithSecrets>>,
     (address, now): (ClientAddress, Timestamp),
-) -> Result<ClientWithSecrets, Missing> {
+) -> Result<Arc<ClientWithSecrets>, Missing> {
     check_url(app, url)?;
     // Whoever is known is fetched again at times; of whom nobody has let in, anybody can make up any number.
     if known.is_none() && !app.client_documents.are_fresh(url, now) {
@@ -96,7 +96,7 @@ async fn by_document(
     match (described, known) {
         (Ok(described), None) => {
             let id = identifier::row_id(url).ok_or(Missing::Unknown)?;
-            Ok(described::new(id, url, Registration::clone(&described.registration), now))
+            Ok(Arc::new(described::new(id, url, Registration::clone(&described.registration), now)))
         }
         (Ok(described), Some(known)) if described.is_news => {
             renewed(app, known, &described.registration, now).await
@@ -129,24 +129,24 @@ fn cannot_be_used(url: &str, why: &Unavailable) -> Missing {
 /// What the document says now takes the place of what it said before.
 async fn renewed(
     app: &App,
-    known: ClientWithSecrets,
+    known: Arc<ClientWithSecrets>,
     registration: &Registration,
     now: Timestamp,
-) -> Result<ClientWithSecrets, Missing> {
+) -> Result<Arc<ClientWithSecrets>, Missing> {
     let mut tx = app.db.begin().await?;
     described::renew(&mut tx, &known.client, registration, &Act::of_server(now)).await?;
-    let found = client::find(&mut tx, known.client.id, now).await?;
+    let found = client::find(&mut tx, known.client.id).await?;
     tx.commit().await?;
-    found.ok_or(Missing::Unknown)
+    found.map(Arc::new).ok_or(Missing::Unknown)
 }
 
 /// While its host is away the client goes by what the document said before, but not for ever.
 async fn bridged(
     app: &App,
-    known: ClientWithSecrets,
+    known: Arc<ClientWithSecrets>,
     (url, why): (&str, &Unavailable),
     now: Timestamp,
-) -> Result<ClientWithSecrets, Missing> {
+) -> Result<Arc<ClientWithSecrets>, Missing> {
     let since = known.client.away_since.unwrap_or(now);
     if now - since >= BRIDGED {
         return Err(cannot_be_used(url, why));

@@ -16,6 +16,7 @@ use tower_sessions::Session;
 use crate::app::App;
 use crate::clients::client;
 use crate::clients::client::Client;
+use crate::clients::client::ClientWithSecrets;
 use crate::clients::identifier;
 use crate::gate::csrf::Csrf;
 use crate::gate::request_log::RequestId;
@@ -181,8 +182,8 @@ impl LogoutRequest {
 async fn find_client(app: &App, id: &str) -> Result<Option<Client>, Stop> {
     let Some(id) = identifier::row_id(id) else { return Ok(None) };
     let mut db = app.db.acquire().await?;
-    let found = client::find(&mut db, id, app.clock.now()).await?;
-    Ok(found.map(|found| found.client).filter(Client::works))
+    let found = client::find(&mut db, id).await?;
+    Ok(found.map(ClientWithSecrets::into_client).filter(Client::works))
 }
 
 fn back(params: &Params, client: Option<&Client>) -> Result<Option<String>, Stop> {

@@ -1,6 +1,8 @@
 //! `POST /oauth/par` (RFC 9126): a client hands its authorization request over, and gets a reference to it with which it
 //! sends a person.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -54,7 +56,8 @@ async fn push(app: &App, headers: &HeaderMap, form: ClientForm) -> Result<Pushed
     if parameters.len() > MAX_PARAMETERS {
         return Err(ErrorCode::TooLarge.because("the request is too large"));
     }
-    let AuthorizeRequest { client, source, .. } = AuthorizeRequest::read(app, client, source).await?;
+    let AuthorizeRequest { client, source, .. } =
+        AuthorizeRequest::read(app, Arc::unwrap_or_clone(client), source).await?;
     let new = NewRequest { client: client.id, parameters: &parameters, is_signed: source.is_signed };
     let mut tx = app.db.begin().await?;
     if let Some(object) = &source.object_id

@@ -24,7 +24,6 @@ use crate::gate::challenge::Challenge;
 use crate::gate::challenge::Scheme;
 use crate::gate::dpop;
 use crate::gate::dpop::Call;
-use crate::grants::access_token;
 use crate::grants::identity;
 use crate::oauth::error::Answer;
 use crate::oauth::error::ErrorCode;
@@ -118,28 +117,25 @@ async fn tell(
     now: Timestamp,
 ) -> Result<Map<String, Value>, OAuthError> {
     let dead = || ErrorCode::InvalidToken.because("the access token is unknown, expired or revoked");
-    let keys = app.keys_that(|keys| keys.know(token)).await?;
-    let claims = access_token::read(&keys, app.config.links.issuer(), token, now).ok_or_else(dead)?;
+    let claims = app.read_token(token, now).await?.ok_or_else(dead)?;
     let url = app.config.links.to("/oauth/userinfo");
     let call = Call { headers: &asked.headers, method: &asked.method, url: Some(&url) };
     let call = (*scheme == Scheme::Dpop).then_some(call);
     let proof = dpop::check(app, (&claims, token), call, now)?;
-    let mut db = app.db.acquire().await?;
-    let live = access_token::find_live(&mut db, &claims, now).await?.ok_or_else(dead)?;
+    let live = app.cache.live_token(&claims, now).await?.ok_or_else(dead)?;
     if live.organization.suspended_at.is_some() {
         return Err(dead());
     }
     let Some((user, _)) = live.user.filter(|_| live.scopes.contains(OPENID)) else {
         return Err(ErrorCode::InsufficientScope.because("the access token has no scope openid"));
     };
-    let user = user::find(&mut db, user).await?.ok_or_else(dead)?;
-    drop(db);
+    let user = user::find(&mut *app.db.acquire().await?, user).await?.ok_or_else(dead)?;
     // Last: what is refused for another reason has not used its proof up.
     if let Some(proof) = proof {
         dpop::use_once(app, &proof, now).await?;
     }
     let mut told = identity::claims(&user, &live.scopes);
-    told.insert("sub".to_owned(), claims.sub.into());
+    told.insert("sub".to_owned(), claims.sub.as_str().into());
     Ok(told)
 }
 

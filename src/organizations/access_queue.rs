@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::ClientId;
-use crate::base::secret::SecretHash;
+use crate::base::ids::ClientSecretId;
 use crate::organizations::access_log::AccessEntry;
 
 /// Of entries: some seconds of a busy node, and a few megabytes.
@@ -26,7 +26,7 @@ pub enum Left {
     /// A client has proved itself at an OAuth endpoint; there is no entry for that, only the last use.
     SecretUse {
         client: ClientId,
-        hash: SecretHash,
+        secret: ClientSecretId,
         at: Timestamp,
     },
 }
@@ -64,8 +64,8 @@ impl AccessQueue {
     }
 
     /// Never waits.
-    pub fn push_secret_use(&self, client: ClientId, hash: SecretHash, at: Timestamp) {
-        self.leave(Left::SecretUse { client, hash, at });
+    pub fn push_secret_use(&self, client: ClientId, secret: ClientSecretId, at: Timestamp) {
+        self.leave(Left::SecretUse { client, secret, at });
     }
 
     fn leave(&self, left: Left) {

@@ -21,6 +21,7 @@ use crate::audit::act::Actor;
 use crate::base::network::subscriber;
 use crate::clients::client;
 use crate::clients::client::Client;
+use crate::clients::client::ClientWithSecrets;
 use crate::gate::csrf::Csrf;
 use crate::gate::provenance::Provenance;
 use crate::gate::session;
@@ -187,8 +188,8 @@ async fn look_up(
     for guesser in guessers {
         throttle::take_back(&mut db, guesser).await?;
     }
-    let found = client::find(&mut db, request.client_id, now).await?;
-    let client = found.map(|found| found.client).filter(Client::works);
+    let found = client::find(&mut db, request.client_id).await?;
+    let client = found.map(ClientWithSecrets::into_client).filter(Client::works);
     let waiting = client.map(|client| Waiting { code, request, client });
     Ok(waiting.map_or(Found::Nothing, |waiting| Found::Waiting(Box::new(waiting))))
 }

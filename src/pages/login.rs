@@ -144,7 +144,7 @@ impl Origin {
         let id = parameter(url, "client_id").and_then(|id| identifier::row_id(&id));
         let Some(id) = id else { return Ok(Self::default()) };
         let mut db = app.db.acquire().await?;
-        let Some(found) = client::find(&mut db, id, app.clock.now()).await? else {
+        let Some(found) = client::find(&mut db, id).await? else {
             return Ok(Self::default());
         };
         let client = found.client;
@@ -161,7 +161,7 @@ impl Origin {
             form_target: redirect_uri.and_then(|uri| redirect_uri::csp_source(uri)),
             login_hint: parameter(request, "login_hint").filter(is_text).unwrap_or_default(),
             // What an app calls itself that nobody knows is shown only where that can be said.
-            app: (!client.registered_itself()).then_some(client.registration.name),
+            app: (!client.registered_itself()).then(|| client.registration.name.clone()),
         })
     }
 }

@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::base::clock::Timestamp;
 use crate::base::db;
 use crate::base::ids::ClientId;
+use crate::base::ids::ClientSecretId;
 use crate::base::ids::GrantId;
 use crate::clients;
 use crate::grants;
@@ -30,8 +31,10 @@ use crate::organizations::credential::Credential;
 use crate::organizations::rate_limit::WindowState;
 use crate::webhooks::event;
 
-/// What is used is seen to be used within this time.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
+/// What is used is seen to be used within this time. A busy credential costs a row that is updated as often, not as often
+/// as it is used.
+const NOTE_USES_EVERY: Duration = Duration::from_secs(5);
 /// Losses are told no more often than this.
 const REPORT_EVERY: Duration = Duration::from_mins(1);
 
@@ -41,6 +44,8 @@ pub struct AccessLogWriter {
     /// Taken from the queue and not written yet. Kept when the database is away; what comes then waits in the queue
     /// as long as that has room.
     batch: Vec<Left>,
+    /// Of what was written: not noted yet.
+    uses: Uses,
     /// Whose partitions are known to be there.
     days: HashSet<NaiveDate>,
     /// Whether the database did not take this very batch, for a reason that is not an outage.
@@ -50,11 +55,18 @@ pub struct AccessLogWriter {
 impl AccessLogWriter {
     pub fn new(app: &App) -> Self {
         let (db, queue) = (app.db.clone(), app.access_log.clone());
-        Self { db, queue, batch: Vec::new(), days: HashSet::new(), is_refused: false }
+        let (batch, uses) = (Vec::new(), Uses::default());
+        Self { db, queue, batch, uses, days: HashSet::new(), is_refused: false }
     }
 
-    /// Writes all that is waiting. After a failure the batch is kept and the next call begins with it.
+    /// Writes all that is waiting, and what was used.
     pub async fn write(&mut self) -> sqlx::Result<()> {
+        self.write_entries().await?;
+        self.note_uses().await
+    }
+
+    /// After a failure the batch is kept and the next call begins with it.
+    async fn write_entries(&mut self) -> sqlx::Result<()> {
         loop {
             self.queue.take(&mut self.batch).await;
             if self.batch.is_empty() {
@@ -74,8 +86,21 @@ impl AccessLogWriter {
                 return Err(error);
             }
             self.is_refused = false;
+            self.uses.add(&self.batch);
             self.batch.clear();
         }
+    }
+
+    /// After a failure they are kept, too.
+    async fn note_uses(&mut self) -> sqlx::Result<()> {
+        if self.uses.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.db.begin().await?;
+        self.uses.note(&mut tx).await?;
+        tx.commit().await?;
+        self.uses = Uses::default();
+        Ok(())
     }
 
     async fn write_batch(&mut self) -> sqlx::Result<()> {
@@ -91,7 +116,6 @@ impl AccessLogWriter {
         for (entry, limit) in exceeded.filter_map(|entry| entry.exceeded.map(|limit| (entry, limit))) {
             tell_of_limit(&mut tx, entry, limit).await?;
         }
-        Uses::of(&self.batch).note(&mut tx).await?;
         tx.commit().await?;
         self.queue.note_written(new.len().try_into().unwrap_or(u64::MAX));
         self.days.extend(days);
@@ -122,37 +146,35 @@ async fn tell_of_limit(
     event::emit(tx, entry.organization, "limit.exceeded", &data, entry.at).await
 }
 
-/// The last use of each credential in a batch. In the order of ids, so that two nodes that write at once seldom
-/// want the same rows in different order.
+/// The last use of each credential. In the order of ids, so that two nodes that write at once seldom want the same rows in
+/// different order.
 #[derive(Default)]
 struct Uses {
     keys: BTreeMap<[u8; 16], api_keys::usage::Use>,
     grants: BTreeMap<[u8; 16], Timestamp>,
     clients: BTreeMap<[u8; 16], Timestamp>,
-    secrets: Vec<clients::usage::SecretUse>,
+    secrets: BTreeMap<[u8; 16], Timestamp>,
 }
 
 impl Uses {
-    fn of(batch: &[Left]) -> Self {
-        let mut uses = Self::default();
+    fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.grants.is_empty() && self.clients.is_empty()
+    }
+
+    fn add(&mut self, batch: &[Left]) {
         for left in batch {
             match left {
-                Left::Request(entry) if entry.is_use => uses.add(entry),
+                Left::Request(entry) if entry.is_use => self.add_request(entry),
                 Left::Request(_) => {}
-                Left::SecretUse { client, hash, at } => {
-                    latest(&mut uses.clients, client.to_bytes(), *at);
-                    uses.secrets.push(clients::usage::SecretUse {
-                        client: *client,
-                        hash: hash.clone(),
-                        at: *at,
-                    });
+                Left::SecretUse { client, secret, at } => {
+                    latest(&mut self.clients, client.to_bytes(), *at);
+                    latest(&mut self.secrets, secret.to_bytes(), *at);
                 }
             }
         }
-        uses
     }
 
-    fn add(&mut self, entry: &AccessEntry) {
+    fn add_request(&mut self, entry: &AccessEntry) {
         match entry.credential {
             Credential::ApiKey(key) => {
                 let use_of_key = api_keys::usage::Use { key, at: entry.at, from: entry.address };
@@ -169,23 +191,23 @@ impl Uses {
         }
     }
 
-    async fn note(self, tx: &mut PgTransaction<'_>) -> sqlx::Result<()> {
+    async fn note(&self, tx: &mut PgTransaction<'_>) -> sqlx::Result<()> {
         if !self.keys.is_empty() {
-            let keys: Vec<api_keys::usage::Use> = self.keys.into_values().collect();
+            let keys: Vec<api_keys::usage::Use> = self.keys.values().copied().collect();
             api_keys::usage::note_uses(tx, &keys).await?;
         }
         if !self.grants.is_empty() {
-            let used: Vec<_> =
-                self.grants.into_iter().map(|(id, at)| (GrantId::from_bytes(id), at)).collect();
+            let used: Vec<_> = self.grants.iter().map(|(id, at)| (GrantId::from_bytes(*id), *at)).collect();
             grants::usage::note_uses(tx, &used).await?;
         }
         if !self.clients.is_empty() {
-            let used: Vec<_> =
-                self.clients.into_iter().map(|(id, at)| (ClientId::from_bytes(id), at)).collect();
+            let used: Vec<_> = self.clients.iter().map(|(id, at)| (ClientId::from_bytes(*id), *at)).collect();
             clients::usage::note_uses(tx, &used).await?;
         }
         if !self.secrets.is_empty() {
-            clients::usage::note_secret_uses(tx, &self.secrets).await?;
+            let used: Vec<_> =
+                self.secrets.iter().map(|(id, at)| (ClientSecretId::from_bytes(*id), *at)).collect();
+            clients::usage::note_secret_uses(tx, &used).await?;
         }
         Ok(())
     }
@@ -223,6 +245,7 @@ impl Running {
 async fn run(mut writer: AccessLogWriter, mut stopped: oneshot::Receiver<()>) {
     let queue = writer.queue.clone();
     let mut report = Report::default();
+    let mut noted_at = Instant::now();
     loop {
         let is_stopping = tokio::select! {
             () = tokio::time::sleep(WRITE_EVERY) => false,
@@ -230,7 +253,12 @@ async fn run(mut writer: AccessLogWriter, mut stopped: oneshot::Receiver<()>) {
             () = queue.batch(), if !report.is_failing => false,
             _ = &mut stopped => true,
         };
-        report.tell(&writer.write().await, queue.dropped());
+        let is_time = noted_at.elapsed() >= NOTE_USES_EVERY;
+        let written = if is_time { writer.write().await } else { writer.write_entries().await };
+        if is_time {
+            noted_at = Instant::now();
+        }
+        report.tell(&written, queue.dropped());
         if is_stopping {
             break;
         }

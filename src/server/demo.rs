@@ -177,14 +177,14 @@ async fn describe_credentials(
         if client.registration.name == PUBLIC_CLIENT {
             writeln!(text, "  Public client        {}", client.id)?;
         }
-        let found = client::find(db, client.id, now).await?;
-        if found.is_some_and(|found| found.is_proved_by(&secrets.client_secret)) {
+        let found = client::find(db, client.id).await?;
+        if found.is_some_and(|found| found.proved_by(&secrets.client_secret, now).is_some()) {
             writeln!(text, "  Confidential client  {}", client.id)?;
             writeln!(text, "  Its secret           {}", secrets.client_secret.expose())?;
         }
     }
     if let Some(parts) = format::parse(secrets.api_key.expose(), prefix)
-        && verify::find(db, &parts, now).await?.is_some_and(|key| key.is_live)
+        && verify::find_presented(db, &parts, now).await?.is_some_and(|key| key.is_live(now))
     {
         writeln!(text, "  API key              {}", secrets.api_key.expose())?;
     }

@@ -53,6 +53,16 @@ pub(super) async fn read_body(request: Request, next: Next) -> Response {
     next.run(Request::from_parts(parts, Body::from(kept))).await
 }
 
+/// Whoever is answered that something has changed finds it changed on this node.
+pub(super) async fn catch_up(State(app): State<App>, request: Request, next: Next) -> Response {
+    let may_change = !request.method().is_safe();
+    let response = next.run(request).await;
+    if may_change {
+        app.cache.catch_up().await;
+    }
+    response
+}
+
 /// Of the endpoints that scripts of any origin may call: never with credentials of the browser.
 pub(super) fn cors() -> CorsLayer {
     CorsLayer::new()

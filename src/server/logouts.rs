@@ -16,6 +16,7 @@ use crate::base::outgoing::Failure;
 use crate::base::outgoing::Request;
 use crate::clients::client;
 use crate::clients::client::Client;
+use crate::clients::client::ClientWithSecrets;
 use crate::grants::logout_delivery;
 use crate::grants::logout_delivery::Due;
 use crate::grants::logout_delivery::Outcome;
@@ -76,9 +77,9 @@ pub async fn deliver_due(app: &App) -> sqlx::Result<usize> {
 async fn deliver(app: &App, due: &Due) -> anyhow::Result<()> {
     let now = app.clock.now();
     let mut db = app.db.acquire().await?;
-    let found = client::find(&mut db, due.client_id, now).await?;
+    let found = client::find(&mut db, due.client_id).await?;
     drop(db);
-    let client = found.map(|found| found.client).filter(Client::works);
+    let client = found.map(ClientWithSecrets::into_client).filter(|client| client.works());
     let outcome = match &client {
         Some(client) => tell(app, client, due, now).await?,
         None => Outcome::Refused,

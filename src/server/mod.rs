@@ -1,6 +1,7 @@
 //! Puts the house together: every URL, the order of middleware, workers, shutdown.
 
 pub mod access_log_writer;
+pub mod announcements;
 pub mod database;
 pub mod demo;
 pub mod health;

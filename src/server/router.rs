@@ -47,7 +47,8 @@ pub fn router(app: App) -> Router {
         .route(
             "/leaked-keys",
             post(api::leaked_keys::report)
-                .fallback(async || ApiErrorCode::MethodNotAllowed.because("This address takes POST")),
+                .fallback(async || ApiErrorCode::MethodNotAllowed.because("This address takes POST"))
+                .layer(from_fn_with_state(app.clone(), layers::catch_up)),
         )
         .nest("/api/auth", session_api(&app))
         .merge(documents());
@@ -111,7 +112,10 @@ fn programs(app: &App) -> Router<App> {
         .route("/oauth/device_authorization", post(oauth::device::post).layer(secure()))
         .route("/oauth/token", post(oauth::token::post).layer(secure()))
         // Over plain HTTP, too: a token that was sent that way by mistake should be revoked (RFC 7009 §2).
-        .route("/oauth/revoke", post(oauth::revoke::post))
+        .route(
+            "/oauth/revoke",
+            post(oauth::revoke::post).layer(from_fn_with_state(app.clone(), layers::catch_up)),
+        )
         .route("/oauth/userinfo", get(oauth::userinfo::get).post(oauth::userinfo::post).layer(secure()))
         .route("/oauth/jwks", get(oauth::jwks::get))
         .method_not_allowed_fallback(oauth::method_not_allowed)
@@ -120,10 +124,10 @@ fn programs(app: &App) -> Router<App> {
         .route("/oauth/introspect", post(oauth::introspect::post).layer(secure()))
         .method_not_allowed_fallback(oauth::method_not_allowed)
         .merge(open_to_scripts)
-        .merge(registration())
+        .merge(registration(app))
 }
 
-fn registration() -> Router<App> {
+fn registration(app: &App) -> Router<App> {
     let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE];
     Router::new()
         .route("/oauth/register", post(oauth::register::post))
@@ -132,6 +136,7 @@ fn registration() -> Router<App> {
             get(management::get).put(management::put).delete(management::delete),
         )
         .method_not_allowed_fallback(oauth::method_not_allowed)
+        .layer(from_fn_with_state(app.clone(), layers::catch_up))
         .layer(layers::cors().allow_methods(methods))
 }
 
@@ -163,6 +168,7 @@ fn credential_api(app: &App) -> Router<App> {
         .method_not_allowed_fallback(async || {
             ApiErrorCode::MethodNotAllowed.because("This address takes another method")
         })
+        .layer(from_fn_with_state(app.clone(), layers::catch_up))
         .layer(from_fn_with_state(app.clone(), idempotency::repeat))
         .layer(from_fn_with_state(app.clone(), caller::identify))
 }
@@ -203,6 +209,7 @@ fn session_api(app: &App) -> Router<App> {
         .method_not_allowed_fallback(async || {
             ApiErrorCode::MethodNotAllowed.because("This address takes another method").upper_case()
         })
+        .layer(from_fn_with_state(app.clone(), layers::catch_up))
         .layer(from_fn_with_state(app.clone(), rate_limit::count_address))
         .layer(from_fn_with_state(app.clone(), caller::require_secure))
 }
@@ -247,6 +254,7 @@ fn people(app: &App) -> Router<App> {
         .merge(admin())
         .merge(playground(app.config.playground))
         .method_not_allowed_fallback(async || PageError::from(StatusCode::METHOD_NOT_ALLOWED))
+        .layer(from_fn_with_state(app.clone(), layers::catch_up))
         .layer(layers::sessions(app))
         .layer(from_fn_with_state(app.clone(), pages::headers::require_secure))
         .layer(from_fn_with_state(app.clone(), pages::headers::security_headers))

@@ -21,6 +21,7 @@ use crate::app::config::Config;
 use crate::base::clock::Clock;
 use crate::gate::client_address::TlsPeer;
 use crate::server::access_log_writer;
+use crate::server::announcements;
 use crate::server::database::Database;
 use crate::server::demo;
 use crate::server::demo::Demo;
@@ -61,6 +62,7 @@ pub async fn serve(config: Config, started: impl FnOnce(&Config, &Started)) -> a
             Some((chain, key)) => Listening::Tls(TlsListener::new(listener, chain, key)?),
             None => Listening::Plain(listener),
         };
+        announcements::start(&app).await;
         workers::start(&app);
         let access_log = access_log_writer::start(&app);
         metrics::start(&app).await;

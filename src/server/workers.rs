@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use sqlx::postgres::PgListener;
-use sqlx::postgres::PgPoolOptions;
 
 use crate::accounts::browser_session;
 use crate::accounts::throttle;
@@ -19,48 +17,13 @@ use crate::organizations::idempotent_request;
 use crate::organizations::invitation;
 use crate::organizations::session;
 use crate::signing::foreign::used_id;
-use crate::signing::key;
 use crate::webhooks::delivery;
 
-/// The keys are read again this often even if nothing was heard: shorter than a new key is announced.
-const RELOAD_KEYS_EVERY: Duration = Duration::from_mins(1);
 const CLEAN_UP_EVERY: Duration = Duration::from_hours(1);
-const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs until the process ends.
 pub(super) fn start(app: &App) {
-    tokio::spawn(follow_keys(app.clone()));
     tokio::spawn(clean_up_regularly(app.clone()));
-}
-
-/// Takes over changed keys: when another process announces them, and regularly.
-async fn follow_keys(app: App) {
-    loop {
-        let result = listen_for_keys(&app).await;
-        if app.db.is_closed() {
-            return;
-        }
-        if let Err(error) = result {
-            tracing::warn!(error = format!("{error:#}"), "keys cannot be followed; trying again");
-        }
-        tokio::time::sleep(RECONNECT_AFTER).await;
-    }
-}
-
-async fn listen_for_keys(app: &App) -> anyhow::Result<()> {
-    // A connection of its own, not one of those that requests wait for.
-    let own = PgPoolOptions::new().max_connections(1).connect_lazy_with((*app.db.connect_options()).clone());
-    let mut listener = PgListener::connect_with(&own).await?;
-    listener.listen(key::CHANNEL).await?;
-    loop {
-        // First of all, for what was announced while nobody listened.
-        let mut db = app.db.acquire().await?;
-        app.keys.reload(&mut db).await?;
-        drop(db);
-        if let Ok(heard) = tokio::time::timeout(RELOAD_KEYS_EVERY, listener.try_recv()).await {
-            anyhow::ensure!(heard?.is_some(), "the connection was lost");
-        }
-    }
 }
 
 async fn clean_up_regularly(app: App) {

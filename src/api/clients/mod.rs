@@ -23,8 +23,10 @@ use crate::app::App;
 use crate::base::ids::ClientId;
 use crate::clients::client;
 use crate::clients::client::Client;
+use crate::clients::client::ClientWithSecrets;
 use crate::clients::registration::Invalid;
 use crate::clients::registration::Registration;
+use crate::clients::standing;
 use crate::gate::caller::Caller;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
@@ -112,9 +114,8 @@ pub async fn update(
     Path(id): Path<ClientId>,
     JsonBody(body): JsonBody<ClientBody>,
 ) -> Result<Json<WithSecrets>, ApiError> {
-    let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let client = client::find_for_update(&mut tx, caller.organization_id(), id, now).await?;
+    let client = client::find_for_update(&mut tx, caller.organization_id(), id).await?;
     let client = client.ok_or_else(ApiError::not_found)?;
     if body.changes_type(&client.registration) {
         let error = ApiErrorCode::ValidationError.because("The type of a client cannot be changed");
@@ -125,7 +126,7 @@ pub async fn update(
     registration.check(app.config.scopes.all()).map_err(|error| invalid(&error))?;
     client::update(&mut tx, &client, &registration, &caller.act).await?;
     if let Some(disabled) = disabled {
-        client::set_disabled(&mut tx, &client, disabled, &caller.act).await?;
+        standing::set_disabled(&mut tx, &client, disabled, &caller.act).await?;
     }
     tx.commit().await?;
     let client = find(&app, &caller, id).await?;
@@ -154,9 +155,9 @@ pub async fn delete(
 /// Of the caller's organization; one of another is as unknown as one of nobody's.
 async fn find(app: &App, caller: &Caller, id: ClientId) -> Result<Client, ApiError> {
     let mut db = app.db.acquire().await?;
-    let found = client::find(&mut db, id, app.clock.now()).await?;
+    let found = client::find(&mut db, id).await?;
     found
-        .map(|found| found.client)
+        .map(ClientWithSecrets::into_client)
         .filter(|client| client.belongs_to(caller.organization_id()))
         .ok_or_else(ApiError::not_found)
 }

@@ -10,11 +10,10 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use serde_json::Value;
 
-use crate::gate::caller::Caller;
 use crate::gate::error::ApiError;
+use crate::gate::principal::Principal;
 
-pub(super) fn pass(caller: &Caller) -> Response {
-    let principal = &caller.principal;
+pub(super) fn pass(principal: &Principal) -> Response {
     let mut response = StatusCode::OK.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

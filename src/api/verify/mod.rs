@@ -22,8 +22,8 @@ use crate::base::ids::OrganizationId;
 use crate::gate::access_log::Asked;
 use crate::gate::access_log::Incoming;
 use crate::gate::caller;
+use crate::gate::caller::Admitted;
 use crate::gate::caller::Asking;
-use crate::gate::caller::Caller;
 use crate::gate::caller::Refusal;
 use crate::gate::client_address::ClientAddress;
 use crate::gate::dpop;
@@ -33,6 +33,7 @@ use crate::gate::error::ApiErrorCode;
 use crate::gate::original_request;
 use crate::gate::original_request::OriginalRequest;
 use crate::gate::permission;
+use crate::gate::principal::Principal;
 use crate::gate::rate_limit;
 use crate::organizations::access_log::Via;
 
@@ -101,7 +102,7 @@ async fn respond(
     let original = question.as_ref().ok().map(|question| question.original.clone());
     let incoming = original.map(|original| incoming(app, &original, headers, address));
     let (mut response, whose, rate) = match judge(app, headers, address, question).await {
-        Ok(caller) => (answer::pass(&caller), Some(caller.principal.whose()), Some(caller.rate)),
+        Ok(Admitted { principal, rate }) => (answer::pass(&principal), Some(principal.whose()), Some(rate)),
         Err(refusal) => (answer::refuse(refusal.error), refusal.whose, refusal.rate),
     };
     if let Some(rate) = rate {
@@ -127,7 +128,7 @@ async fn judge(
     headers: &HeaderMap,
     address: ClientAddress,
     question: Result<Question, ApiError>,
-) -> Result<Caller, Box<Refusal>> {
+) -> Result<Admitted, Box<Refusal>> {
     let question = question?;
     let url = question.url(app);
     let asking = Asking {
@@ -138,11 +139,11 @@ async fn judge(
         scopes: Some(&question.scopes),
     };
     let now = app.clock.now();
-    let caller = caller::admit(app, &asking, now).await?;
-    match check(app, &caller, &question, now) {
-        Ok(()) => Ok(caller),
+    let admitted = caller::admit(app, &asking, now).await?;
+    match check(app, &admitted.principal, &question, now) {
+        Ok(()) => Ok(admitted),
         Err(error) => {
-            let (whose, rate) = (Some(caller.principal.whose()), Some(caller.rate));
+            let (whose, rate) = (Some(admitted.principal.whose()), Some(admitted.rate));
             Err(Box::new(Refusal { error, whose, rate }))
         }
     }
@@ -150,12 +151,12 @@ async fn judge(
 
 /// In this order: a challenge to sign in again names the scopes, too, and only who could otherwise pass is told that
 /// credits are used up.
-fn check(app: &App, caller: &Caller, question: &Question, now: Timestamp) -> Result<(), ApiError> {
-    let (principal, resource) = (&caller.principal, question.described(app));
+fn check(app: &App, principal: &Principal, question: &Question, now: Timestamp) -> Result<(), ApiError> {
+    let resource = question.described(app);
     question.step_up.check(app, principal, (resource, &question.scopes), now)?;
     let scopes: Vec<&str> = question.scopes.iter().collect();
     permission::check_scopes(app, principal, &scopes, resource)?;
-    if caller.organization().has_used_up_its_credits() {
+    if principal.organization.has_used_up_its_credits() {
         return Err(ApiErrorCode::PaymentRequired.because("The credits of this organization are used up"));
     }
     Ok(())

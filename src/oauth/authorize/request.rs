@@ -124,7 +124,7 @@ pub(super) async fn find_client(
 ) -> Result<Client, Stop> {
     let id = params.required("client_id").map_err(Stop::from)?;
     let found = known_client::find(app, id, address, now).await?;
-    Ok(found.client)
+    Ok(Client::clone(&found.client))
 }
 
 impl From<Missing> for Stop {

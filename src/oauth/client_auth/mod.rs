@@ -4,6 +4,8 @@
 mod basic;
 mod private_key_jwt;
 
+use std::sync::Arc;
+
 use axum::http::HeaderMap;
 use axum::http::header;
 
@@ -47,7 +49,7 @@ pub(super) async fn authenticate(
     headers: &HeaderMap,
     params: &Params,
     address: ClientAddress,
-) -> Result<Client, OAuthError> {
+) -> Result<Arc<Client>, OAuthError> {
     if let Some(assertion) = private_key_jwt::presented(params)? {
         if headers.contains_key(header::AUTHORIZATION) || params.optional("client_secret")?.is_some() {
             return Err(two_ways());
@@ -58,19 +60,17 @@ pub(super) async fn authenticate(
     let claimed = claimed(headers, params)?;
     let now = app.clock.now();
     let found = find(app, &claimed.id, address, now).await?.ok_or_else(refused)?;
-    let is_proved = match &claimed.secret {
+    let registration = &found.client.registration;
+    match &claimed.secret {
         Some(secret) => {
-            found.client.registration.token_endpoint_auth_method.has_secret() && found.is_proved_by(secret)
+            let proof = found.proved_by(secret, now);
+            let proof = proof.filter(|_| registration.token_endpoint_auth_method.has_secret());
+            app.access_log.push_secret_use(found.client.id, proof.ok_or_else(refused)?, now);
         }
-        None => !found.client.registration.is_confidential(),
-    };
-    if !is_proved {
-        return Err(refused());
+        None if registration.is_confidential() => return Err(refused()),
+        None => {}
     }
-    if let Some(secret) = &claimed.secret {
-        app.access_log.push_secret_use(found.client.id, secret.hash(), now);
-    }
-    Ok(found.client)
+    Ok(Arc::clone(&found.client))
 }
 
 /// `None` also for a client that nobody may use for now.
@@ -79,7 +79,7 @@ async fn find(
     id: &str,
     address: ClientAddress,
     now: Timestamp,
-) -> Result<Option<ClientWithSecrets>, OAuthError> {
+) -> Result<Option<Arc<ClientWithSecrets>>, OAuthError> {
     match known_client::find(app, id, address, now).await {
         Ok(found) => Ok(Some(found)),
         Err(Missing::Unknown) => Ok(None),

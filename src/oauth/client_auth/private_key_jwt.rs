@@ -3,6 +3,8 @@
 //! What is wrong with an assertion in itself is said to whoever sent it. Whatever depends on the client is one refusal,
 //! so that a stranger cannot learn which clients exist and how they authenticate.
 
+use std::sync::Arc;
+
 use std::fmt::Display;
 
 use chrono::TimeDelta;
@@ -65,7 +67,7 @@ pub(super) async fn authenticate(
     assertion: &str,
     client_id: Option<&str>,
     address: ClientAddress,
-) -> Result<Client, OAuthError> {
+) -> Result<Arc<Client>, OAuthError> {
     let now = app.clock.now();
     let jws = Jws::parse(assertion).map_err(fault)?;
     let claims: Claims = jws.unproven_claims().map_err(fault)?;
@@ -77,7 +79,7 @@ pub(super) async fn authenticate(
     }
 
     let found = client_auth::find(app, &claims.sub, address, now).await?.ok_or_else(refused)?;
-    let client = found.client;
+    let client = Arc::clone(&found.client);
     if client.registration.token_endpoint_auth_method != AuthMethod::PrivateKeyJwt {
         return Err(refused());
     }

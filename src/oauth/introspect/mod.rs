@@ -7,16 +7,13 @@ use axum::extract::Request;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::response::Response;
-use sqlx::PgConnection;
 
 use crate::api_keys::format;
-use crate::api_keys::verify;
 use crate::app::App;
 use crate::base::clock::Timestamp;
-use crate::clients::client;
 use crate::clients::identifier;
 use crate::gate::client_address::ClientAddress;
-use crate::grants::access_token;
+use crate::grants::access_token::Claims;
 use crate::grants::generation;
 use crate::oauth::error::Answer;
 use crate::oauth::error::OAuthError;
@@ -45,29 +42,31 @@ async fn introspect(app: &App, asker: &Asker, params: &Params) -> Result<Introsp
     let token = params.required("token")?;
     params.optional("token_type_hint")?;
     let now = app.clock.now();
-    let mut db = app.db.acquire().await?;
     let found = if let Some(parts) = format::parse(token, &app.config.api_key_prefix) {
-        of_key(&mut db, asker, &parts, now).await?
+        of_key(app, asker, &parts, now).await?
     } else if token.starts_with(Kind::Refresh.prefix()) {
-        of_refresh_token(app, &mut db, asker, token, now).await?
+        of_refresh_token(app, asker, token, now).await?
     } else {
-        of_access_token(app, &mut db, asker, token, now).await?
+        of_access_token(app, asker, token, now).await?
     };
     Ok(found.unwrap_or_default())
 }
 
 async fn of_key(
-    db: &mut PgConnection,
+    app: &App,
     asker: &Asker,
-    parts: &format::KeyParts<'_>,
+    presented: &format::KeyParts<'_>,
     now: Timestamp,
 ) -> Result<Option<Introspection>, OAuthError> {
-    let key = verify::find(db, parts, now).await?;
-    let key = key.filter(|key| {
-        key.is_live && key.organization.suspended_at.is_none() && asker.may_see(key.organization.id, None)
+    let found = app.cache.key(presented.public_id).await?.filter(|(key, organization)| {
+        key.is_proved_by(presented, now)
+            && key.is_live(now)
+            && organization.suspended_at.is_none()
+            && asker.may_see(organization.id, None)
     });
-    Ok(key.map(|key| {
-        let (sub, username) = key.created_by.map(|(id, email)| (id.to_string(), email)).unzip();
+    Ok(found.map(|(key, organization)| {
+        let creator = key.created_by.as_ref();
+        let (sub, username) = creator.map(|(id, email)| (id.to_string(), email.clone())).unzip();
         Introspection {
             active: true,
             scope: Some(key.scopes.to_string()),
@@ -76,7 +75,7 @@ async fn of_key(
             exp: key.expires_at.map(|at| at.timestamp()),
             iat: Some(key.created_at.timestamp()),
             sub,
-            org: Some(key.organization.id),
+            org: Some(organization.id),
             key: Some(key.id),
             ..Introspection::default()
         }
@@ -86,16 +85,17 @@ async fn of_key(
 /// Active if it could be presented now; looking at it does not count as presenting it.
 async fn of_refresh_token(
     app: &App,
-    db: &mut PgConnection,
     asker: &Asker,
     token: &str,
     now: Timestamp,
 ) -> Result<Option<Introspection>, OAuthError> {
     let keys = app.keys_that(|keys| keys.know(token)).await?;
-    let Some((grant, presented)) = generation::find(db, &keys, Kind::Refresh, token).await? else {
+    let Some((grant, presented)) =
+        generation::find(&mut *app.db.acquire().await?, &keys, Kind::Refresh, token).await?
+    else {
         return Ok(None);
     };
-    let Some(found) = client::find(db, grant.client_id, now).await? else { return Ok(None) };
+    let Some(found) = app.cache.client(grant.client_id).await? else { return Ok(None) };
     let lifetimes = &found.client.registration.lifetimes;
     let until = grant.presentable_until(lifetimes);
     let is_live = grant.revoked_at.is_none()
@@ -122,19 +122,16 @@ async fn of_refresh_token(
 
 async fn of_access_token(
     app: &App,
-    db: &mut PgConnection,
     asker: &Asker,
     token: &str,
     now: Timestamp,
 ) -> Result<Option<Introspection>, OAuthError> {
-    let keys = app.keys_that(|keys| keys.know(token)).await?;
-    let Some(claims) = access_token::read(&keys, app.config.links.issuer(), token, now) else {
-        return Ok(None);
-    };
+    let Some(claims) = app.read_token(token, now).await? else { return Ok(None) };
     if !asker.may_see(claims.org, identifier::row_id(&claims.client_id)) {
         return Ok(None);
     }
-    let live = access_token::find_live(db, &claims, now).await?;
+    let live = app.cache.live_token(&claims, now).await?;
+    let claims = Claims::clone(&claims);
     Ok(live.filter(|live| live.organization.suspended_at.is_none()).map(|live| Introspection {
         active: true,
         scope: Some(live.scopes.to_string()),

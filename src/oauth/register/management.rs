@@ -73,7 +73,7 @@ fn id(uri: &Uri) -> &str {
 async fn show(app: &App, id: &str, headers: &HeaderMap) -> Result<Response, OAuthError> {
     let token = presented(headers)?;
     let mut tx = app.db.begin().await?;
-    let found = find(&mut tx, id, &token, app.clock.now()).await?;
+    let found = find(&mut tx, id, &token).await?;
     tx.commit().await?;
     Ok(information::answer(app, &found.client, Credentials { secret: None, token: Some(&token) }))
 }
@@ -87,17 +87,17 @@ async fn replace(app: &App, request: Request) -> Result<Response, OAuthError> {
     let now = provenance.at;
     // Before the body is read, and anything is fetched that it names.
     let mut tx = app.db.begin().await?;
-    find(&mut tx, id, &token, now).await?;
+    find(&mut tx, id, &token).await?;
     tx.commit().await?;
     let metadata = register::read(Request::from_parts(parts, body), app).await?;
     let registration = register::accepted(app, &metadata).await?;
 
     let mut tx = app.db.begin().await?;
-    let found = find(&mut tx, id, &token, now).await?;
-    check_own(&found, &metadata)?;
+    let found = find(&mut tx, id, &token).await?;
+    check_own(&found, &metadata, now)?;
     let act = act(provenance, &found.client);
     let secret = self_registered::update(&mut tx, &found.client, &registration, &act).await?;
-    let found = find(&mut tx, id, &token, now).await?;
+    let found = find(&mut tx, id, &token).await?;
     tx.commit().await?;
     let credentials = Credentials { secret: secret.as_ref(), token: Some(&token) };
     Ok(information::answer(app, &found.client, credentials))
@@ -107,7 +107,7 @@ async fn replace(app: &App, request: Request) -> Result<Response, OAuthError> {
 async fn end(app: &App, id: &str, provenance: Provenance, headers: &HeaderMap) -> Result<(), OAuthError> {
     let token = presented(headers)?;
     let mut tx = app.db.begin().await?;
-    let found = find(&mut tx, id, &token, provenance.at).await?;
+    let found = find(&mut tx, id, &token).await?;
     let act = act(provenance, &found.client);
     client::delete(&mut tx, None, found.client.id, &act).await?;
     tx.commit().await?;
@@ -127,18 +127,17 @@ fn refused() -> OAuthError {
     ErrorCode::InvalidToken.because("the registration access token does not open such a registration")
 }
 
-async fn find(
-    tx: &mut PgTransaction<'_>,
-    id: &str,
-    token: &Secret,
-    now: Timestamp,
-) -> Result<ClientWithSecrets, OAuthError> {
+async fn find(tx: &mut PgTransaction<'_>, id: &str, token: &Secret) -> Result<ClientWithSecrets, OAuthError> {
     let id: ClientId = id.parse().map_err(|_| refused())?;
-    self_registered::find_for_update(tx, id, token, now).await?.ok_or_else(refused)
+    self_registered::find_for_update(tx, id, token).await?.ok_or_else(refused)
 }
 
 /// RFC 7592 §2.2: a client names itself and, if it likes, its secret, as they are; it chooses neither.
-fn check_own(found: &ClientWithSecrets, metadata: &Map<String, Value>) -> Result<(), OAuthError> {
+fn check_own(
+    found: &ClientWithSecrets,
+    metadata: &Map<String, Value>,
+    now: Timestamp,
+) -> Result<(), OAuthError> {
     let refused = |why: String| Err(ErrorCode::InvalidClientMetadata.because(why));
     if metadata.get("client_id").and_then(Value::as_str) != Some(&found.client.identifier()) {
         return refused("client_id must be there, and the client's own".to_owned());
@@ -148,7 +147,9 @@ fn check_own(found: &ClientWithSecrets, metadata: &Map<String, Value>) -> Result
     }
     match metadata.get("client_secret") {
         None | Some(Value::Null) => Ok(()),
-        Some(Value::String(secret)) if found.is_proved_by(&Secret::new(secret.as_str())) => Ok(()),
+        Some(Value::String(secret)) if found.proved_by(&Secret::new(secret.as_str()), now).is_some() => {
+            Ok(())
+        }
         Some(_) => refused("client_secret is not the one that the client has".to_owned()),
     }
 }

@@ -58,7 +58,7 @@ async fn register(app: &App, request: Request) -> Result<Response, OAuthError> {
     let registration = accepted(app, &metadata).await?;
     let mut tx = app.db.begin().await?;
     let registered = self_registered::register(&mut tx, &registration, now).await?;
-    let found = client::find(&mut tx, registered.id, now).await?;
+    let found = client::find(&mut tx, registered.id).await?;
     tx.commit().await?;
     let found = found.ok_or_else(|| anyhow::anyhow!("a new client was not found"))?;
     let credentials = Credentials { secret: registered.secret.as_ref(), token: registered.token.as_ref() };

@@ -71,6 +71,7 @@ pub(super) async fn exchange(
         let mut tx = db.begin().await?;
         generation::revoke(&mut tx, &grant, Ending::Replay, act).await?;
         tx.commit().await?;
+        app.cache.catch_up().await;
         tracing::warn!(grant.id = %grant.id, client.id = %client.id, "a code was replayed: grant revoked");
         return Err(ErrorCode::InvalidGrant.because("the code was used before; its tokens are revoked"));
     };

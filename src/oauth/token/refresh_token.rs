@@ -5,9 +5,11 @@ use sqlx::PgConnection;
 
 use crate::app::App;
 use crate::audit::act::Act;
+use crate::base::clock::Timestamp;
 use crate::clients::client::Client;
 use crate::grants::generation;
 use crate::grants::generation::Ending;
+use crate::grants::generation::PlainRefresh;
 use crate::grants::generation::PresentedGrant;
 use crate::oauth::dpop;
 use crate::oauth::error::ErrorCode;
@@ -19,8 +21,11 @@ use crate::oauth::token::TokenResponse;
 use crate::oauth::token::answer_for;
 use crate::protocol::refresh;
 use crate::protocol::refresh::RefreshRequest;
+use crate::scopes::Scopes;
+use crate::signing::derived;
 use crate::signing::derived::Kind;
 use crate::signing::derived::Verdict;
+use crate::signing::keyring::Keys;
 
 pub(super) async fn refresh(
     app: &App,
@@ -35,7 +40,17 @@ pub(super) async fn refresh(
     let now = act.at;
     let keys = app.keys_that(|keys| keys.know(refresh_token)).await?;
     let lifetimes = &client.registration.lifetimes;
+    let allowed = client.registration.scopes_for_people().only_in(app.config.scopes.for_people());
     let mut db = app.db.acquire().await?;
+
+    if key.is_none()
+        && params.all("resource").next().is_none()
+        && let Some((grant, scopes)) =
+            refresh_plainly(&mut db, client, request, (&keys, &allowed), now).await?
+    {
+        let given = Given { grant: &grant, scopes: &scopes, resources: &grant.resources, key, nonce: None };
+        return answer_for(app, &mut db, client, given, now).await;
+    }
 
     // Once more only if another request has moved the row on since it was read. Then this one is a retry, whatever
     // the window: both came while the token was the current one.
@@ -44,8 +59,7 @@ pub(super) async fn refresh(
         let found = generation::find(&mut db, &keys, Kind::Refresh, refresh_token).await?;
         let scopes = refresh::decide(request, found.as_ref().map(|(grant, _)| grant))?;
         // What the client, or anybody, may no longer ask for is not refreshed either.
-        let scopes =
-            scopes.only_in(&client.registration.scopes_for_people()).only_in(app.config.scopes.for_people());
+        let scopes = scopes.only_in(&allowed);
         let Some((grant, presented)) = found else {
             return Err(ErrorCode::InvalidGrant.because("the refresh token is unknown"));
         };
@@ -76,7 +90,7 @@ pub(super) async fn refresh(
             // A lost answer: the same successor again, with a new access token.
             Verdict::Retry => grant,
             Verdict::Replay if lost_race && presented == grant.generation - 1 => grant,
-            Verdict::Replay => return Err(replayed(&mut db, &grant, act).await?),
+            Verdict::Replay => return Err(replayed(app, &mut db, &grant, act).await?),
         };
         // The successor may be bound though what was presented is not.
         dpop::check_binding(client, &grant, grant.generation, key)?;
@@ -86,11 +100,40 @@ pub(super) async fn refresh(
     }
 }
 
+/// The usual case in one round trip to the database; `None` for all others. With the scopes of the new access token.
+async fn refresh_plainly(
+    db: &mut PgConnection,
+    client: &Client,
+    request: RefreshRequest<'_>,
+    (keys, allowed): (&Keys, &Scopes),
+    now: Timestamp,
+) -> Result<Option<(PresentedGrant, Scopes)>, OAuthError> {
+    let Some(presented) = derived::read(keys, Kind::Refresh, request.refresh_token) else { return Ok(None) };
+    // What is malformed is refused by those who say why.
+    let Ok(asked) = Scopes::parse(request.scope.unwrap_or_default()) else { return Ok(None) };
+    let plain = PlainRefresh {
+        client_id: client.id,
+        asked: &asked,
+        allowed: if asked.is_empty() { allowed } else { &asked.only_in(allowed) },
+        idle: client.registration.lifetimes.refresh_token_idle,
+        token_key: keys.newest_token_key(),
+    };
+    let Some(grant) = generation::refresh_plainly(db, presented, plain, now).await? else { return Ok(None) };
+    let scopes = refresh::decide(request, Some(&grant))?.only_in(allowed);
+    Ok(Some((grant, scopes)))
+}
+
 /// Ends the grant. Committed before the refusal: returning the error would take it back.
-async fn replayed(db: &mut PgConnection, grant: &PresentedGrant, act: &Act) -> sqlx::Result<OAuthError> {
+async fn replayed(
+    app: &App,
+    db: &mut PgConnection,
+    grant: &PresentedGrant,
+    act: &Act,
+) -> sqlx::Result<OAuthError> {
     let mut tx = db.begin().await?;
     generation::revoke(&mut tx, grant, Ending::Replay, act).await?;
     tx.commit().await?;
+    app.cache.catch_up().await;
     tracing::warn!(grant.id = %grant.id, client.id = %grant.client_id, "a refresh token was replayed: grant revoked");
     Ok(ErrorCode::InvalidGrant.because("the refresh token was used before; its grant is revoked"))
 }

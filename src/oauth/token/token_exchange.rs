@@ -7,6 +7,8 @@
 //! are that client; and it proves to hold the key that the token is bound to. A service that has proved who it is needs
 //! no such proof: it cannot have the other client's key. The new token is bound to the key of whoever asks for it.
 
+use std::sync::Arc;
+
 use chrono::DateTime;
 use chrono::TimeDelta;
 use serde_json::Value;
@@ -19,7 +21,6 @@ use crate::audit::act::Act;
 use crate::base::clock::Timestamp;
 use crate::base::text;
 use crate::clients::client::Client;
-use crate::grants::access_token;
 use crate::grants::access_token::Claims;
 use crate::grants::access_token::LiveToken;
 use crate::grants::child;
@@ -133,12 +134,15 @@ fn label(params: &Params) -> Result<Option<&str>, OAuthError> {
 }
 
 /// An access token of ours that is in force. Sessions, API keys, ID tokens and refresh tokens are none.
-async fn find(app: &App, name: &str, token: &str, now: Timestamp) -> Result<(Claims, LiveToken), OAuthError> {
+async fn find(
+    app: &App,
+    name: &str,
+    token: &str,
+    now: Timestamp,
+) -> Result<(Arc<Claims>, LiveToken), OAuthError> {
     let refused = || ErrorCode::InvalidRequest.because(format!("{name} is not an access token in force"));
-    let keys = app.keys_that(|keys| keys.know(token)).await?;
-    let claims = access_token::read(&keys, app.config.links.issuer(), token, now).ok_or_else(refused)?;
-    let mut db = app.db.acquire().await?;
-    let live = access_token::find_live(&mut db, &claims, now).await?;
+    let claims = app.read_token(token, now).await?.ok_or_else(refused)?;
+    let live = app.cache.live_token(&claims, now).await?;
     let live = live.filter(|live| live.organization.suspended_at.is_none()).ok_or_else(refused)?;
     Ok((claims, live))
 }
@@ -146,8 +150,8 @@ async fn find(app: &App, name: &str, token: &str, now: Timestamp) -> Result<(Cla
 fn check_holder(client: &Client, subject: &LiveToken) -> Result<(), OAuthError> {
     let is_colleague = client.registration.is_confidential()
         && client.organization_id.is_some()
-        && client.organization_id == subject.client_organization_id;
-    if client.id == subject.client_id || is_colleague {
+        && client.organization_id == subject.client.organization_id;
+    if client.id == subject.client.id || is_colleague {
         return Ok(());
     }
     Err(ErrorCode::InvalidRequest.because("subject_token was issued to another client"))
@@ -175,11 +179,11 @@ async fn actor(
 ) -> Result<String, OAuthError> {
     let Some(token) = params.optional("actor_token")? else { return Ok(client.identifier()) };
     let (claims, live) = find(app, "actor_token", token, now).await?;
-    if live.client_id != client.id {
+    if live.client.id != client.id {
         return Err(ErrorCode::InvalidRequest.because("actor_token was issued to another client"));
     }
     check_key(client, &claims, key)?;
-    Ok(claims.sub)
+    Ok(claims.sub.clone())
 }
 
 /// With those who acted before inside (RFC 8693 §4.1); they are told, and have no say.

@@ -13,7 +13,9 @@ use crate::app::App;
 use crate::base::ids::ClientId;
 use crate::clients::client;
 use crate::clients::client::Client;
+use crate::clients::client::ClientWithSecrets;
 use crate::clients::redirect_uri;
+use crate::clients::standing;
 use crate::pages::admin::APPS;
 use crate::pages::admin::Asked;
 use crate::pages::admin::LIMIT;
@@ -102,7 +104,7 @@ async fn find_own(app: &App, id: &str) -> Result<Client, PageError> {
     let gone = || PageError::not_found().way_on(APPS, "Apps");
     let id = ClientId::from_str(id).map_err(|_| gone())?;
     let mut db = app.db.acquire().await?;
-    let found = client::find(&mut db, id, app.clock.now()).await?.map(|found| found.client);
+    let found = client::find(&mut db, id).await?.map(ClientWithSecrets::into_client);
     found.filter(Client::registered_itself).ok_or_else(gone)
 }
 
@@ -150,23 +152,23 @@ pub async fn change(
     let gone = || PageError::not_found().way_on(APPS, "Apps");
     let id = ClientId::from_str(&id).map_err(|_| gone())?;
     let mut tx = app.db.begin().await?;
-    let found = client::find(&mut tx, id, app.clock.now()).await?.ok_or_else(gone)?.client;
+    let found = client::find(&mut tx, id).await?.ok_or_else(gone)?.client;
     let name = &found.registration.name;
     let words = match posted.one("change")? {
         "review" => {
-            client::set_reviewed(&mut tx, id, true, &visitor.act).await?;
+            standing::set_reviewed(&mut tx, id, true, &visitor.act).await?;
             format!("{name} is reviewed.")
         }
         "unreview" => {
-            client::set_reviewed(&mut tx, id, false, &visitor.act).await?;
+            standing::set_reviewed(&mut tx, id, false, &visitor.act).await?;
             format!("{name} is no longer reviewed.")
         }
         "disable" => {
-            client::set_disabled(&mut tx, &found, true, &visitor.act).await?;
+            standing::set_disabled(&mut tx, &found, true, &visitor.act).await?;
             format!("{name} is disabled.")
         }
         "enable" => {
-            client::set_disabled(&mut tx, &found, false, &visitor.act).await?;
+            standing::set_disabled(&mut tx, &found, false, &visitor.act).await?;
             format!("{name} is enabled.")
         }
         _ => return Err(PageError::bad_request("Choose one of the changes that the page offers.")),

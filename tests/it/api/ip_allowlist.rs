@@ -143,6 +143,7 @@ async fn it_goes_on_to_hold_when_the_plan_has_it_no_more() {
     put(&server, &admin, json!({ "enabled": true, "cidrs": [ELSEWHERE], "force": true })).await;
 
     sqlx::query("update organizations set plan = 'free'").execute(&server.app.db).await.unwrap();
+    server.hear().await;
 
     assert_eq!(is_let_in(&server, &key).await, [false; 2]);
 }
@@ -212,6 +213,7 @@ async fn put_by_operator(server: &TestServer, cidrs: &[&str]) {
         .await
         .unwrap();
     tx.commit().await.unwrap();
+    server.hear().await;
 }
 
 #[tokio::test]

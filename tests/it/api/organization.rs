@@ -21,6 +21,7 @@ async fn it_tells_plan_limits_overrides_and_credits() {
     let mut tx = server.app.db.begin().await.unwrap();
     assert!(amendment::set_own_limits(&mut tx, ada.organization, limits, &server.act()).await.unwrap());
     tx.commit().await.unwrap();
+    server.hear().await;
 
     let answer = server.get_as(&admin, ORGANIZATION).await;
 

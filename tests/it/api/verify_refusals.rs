@@ -25,6 +25,7 @@ async fn ask(server: &TestServer, path: &str, headers: &[(&str, &str)]) -> Answe
 async fn change(server: &TestServer, organization: OrganizationId, to: &str) {
     let sql = format!("update organizations set {to} where id = $1");
     sqlx::query(AssertSqlSafe(sql)).bind(organization).execute(&server.app.db).await.unwrap();
+    server.hear().await;
 }
 
 async fn behind_a_proxy() -> TestServer {

@@ -70,6 +70,7 @@ async fn both_halves_of_basic_are_form_decoded() {
     let mut tx = scene.server.app.db.begin().await.unwrap();
     secret::insert(&mut tx, client, ("odd", None), &Secret::new(plain), &scene.server.act()).await.unwrap();
     tx.commit().await.unwrap();
+    scene.server.hear().await;
 
     let encoded: String = url::form_urlencoded::byte_serialize(plain.as_bytes()).collect();
     let id = scene.client.id.replace('_', "%5F");
@@ -205,6 +206,7 @@ async fn every_secret_of_a_client_works_until_it_expires_or_is_deleted() {
     let (deleted_id, deleted) =
         secret::create(&mut tx, client, "deleted", None, &act).await.unwrap().unwrap();
     tx.commit().await.unwrap();
+    scene.server.hear().await;
     let status =
         async |secret: &str| scene.with_header(&basic(&scene.client.id, secret), &[GRANT]).await.status;
     assert_eq!((status(expiring.expose()).await, status(deleted.expose()).await), (200, 200));
@@ -212,6 +214,7 @@ async fn every_secret_of_a_client_works_until_it_expires_or_is_deleted() {
     let mut tx = scene.server.app.db.begin().await.unwrap();
     assert!(secret::delete(&mut tx, client, deleted_id, &act).await.unwrap());
     tx.commit().await.unwrap();
+    scene.server.hear().await;
     let after_deletion = status(deleted.expose()).await;
     scene.server.clock.advance(TimeDelta::hours(1));
     let after_expiry = status(expiring.expose()).await;

@@ -59,12 +59,12 @@ impl Scene {
 
     pub(super) async fn change_client(&self, adjust: impl FnOnce(&mut Registration)) {
         let mut tx = self.server.app.db.begin().await.unwrap();
-        let now = self.server.clock.now();
-        let found = client::find(&mut tx, self.client.id.parse().unwrap(), now).await.unwrap().unwrap();
+        let found = client::find(&mut tx, self.client.id.parse().unwrap()).await.unwrap().unwrap();
         let mut registration = found.client.registration.clone();
         adjust(&mut registration);
         client::update(&mut tx, &found.client, &registration, &self.server.act()).await.unwrap();
         tx.commit().await.unwrap();
+        self.server.hear().await;
     }
 
     /// Through the sign-in page to which `answer` redirects, a second later; what comes after it.

@@ -1,5 +1,6 @@
 //! The server as a process: how it starts, what it says, and how it ends; and what every answer of it has.
 
+mod announcements;
 mod log;
 mod logouts;
 mod mail;

@@ -39,6 +39,7 @@ use countersign::clients::client;
 use countersign::clients::registration::AuthMethod;
 use countersign::clients::registration::Registration;
 use countersign::clients::secret;
+use countersign::clients::standing;
 use countersign::organizations::ip_allowlist::IpAllowlist;
 use countersign::organizations::member;
 use countersign::organizations::member::Role;
@@ -139,6 +140,7 @@ impl TestServer {
         // Boxed, or every test would hold it in its own future.
         let mut app = Box::pin(App::new(config, secret, database.pool(), clock.clone())).await.unwrap();
         app.mailer = Mailer::in_memory();
+        countersign::server::announcements::start(&app).await;
 
         let service =
             countersign::server::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
@@ -252,13 +254,20 @@ impl TestServer {
         let mut tx = self.app.db.begin().await.unwrap();
         assert!(key::revoke(&mut tx, organization, id, Ending::Revoked, &self.act()).await.unwrap());
         tx.commit().await.unwrap();
+        self.hear().await;
     }
 
     pub async fn disable_client(&self, id: &str) {
         let mut tx = self.app.db.begin().await.unwrap();
-        let found = client::find(&mut tx, id.parse().unwrap(), self.clock.now()).await.unwrap().unwrap();
-        client::set_disabled(&mut tx, &found.client, true, &self.act()).await.unwrap();
+        let found = client::find(&mut tx, id.parse().unwrap()).await.unwrap().unwrap();
+        standing::set_disabled(&mut tx, &found.client, true, &self.act()).await.unwrap();
         tx.commit().await.unwrap();
+        self.hear().await;
+    }
+
+    /// After a change that no request made: as soon as this node has heard of it.
+    pub async fn hear(&self) {
+        self.app.cache.catch_up().await;
     }
 
     /// By the operator, now.

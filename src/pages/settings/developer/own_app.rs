@@ -15,6 +15,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::ClientId;
 use crate::clients::client;
 use crate::clients::client::Client;
+use crate::clients::client::ClientWithSecrets;
 use crate::clients::secret;
 use crate::clients::secret::ClientSecret;
 use crate::pages::error::PageError;
@@ -155,9 +156,9 @@ pub async fn find(app: &App, visitor: &Visitor, id: &str) -> Result<Client, Page
     let gone = || PageError::not_found().way_on(DEVELOPER, "Developer apps");
     let id = ClientId::from_str(id).map_err(|_| gone())?;
     let mut db = app.db.acquire().await?;
-    let found = client::find(&mut db, id, app.clock.now()).await?;
+    let found = client::find(&mut db, id).await?;
     let own = |client: &Client| client.belongs_to(visitor.organization().id);
-    found.map(|found| found.client).filter(own).ok_or_else(gone)
+    found.map(ClientWithSecrets::into_client).filter(own).ok_or_else(gone)
 }
 
 pub async fn get_delete(
