@@ -1,11 +1,16 @@
 //! Passwords: Argon2id (RFC 9106) with the parameters that OWASP recommends, off the threads that serve
 //! requests.
 //!
-//! One check takes 19 MiB and some 20 ms of a core. A flood of sign-ins therefore waits for one of a few
-//! permits, and past a bound it is sent away, while everything else goes on.
+//! One check takes 19 MiB and some 20 ms of a core. A flood of sign-ins therefore waits for one of a few threads, which
+//! give way to all others, and past a bound it is sent away, while everything else goes on.
 
 use std::fmt;
+use std::panic;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::mpsc;
 use std::thread;
 
 use argon2::Algorithm;
@@ -16,6 +21,7 @@ use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc;
 use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 use crate::base::secret::Secret;
 
@@ -27,6 +33,10 @@ pub const MAX_LENGTH: usize = 1024;
 
 /// How many sign-ins may wait for their turn before the next is told to come back.
 const MAX_WAITING: usize = 256;
+
+/// How much the threads that hash give way to those that answer requests: wholly, but for what keeps a sign-in from
+/// waiting for ever.
+const NICENESS: i32 = 15;
 
 /// What the database keeps: Argon2id in PHC form.
 #[derive(Clone)]
@@ -66,10 +76,13 @@ pub enum PasswordError {
     Failed(String),
 }
 
+type Work = Box<dyn FnOnce() + Send>;
+
 /// Hashes and checks passwords, a few at a time. Cheap to clone.
 #[derive(Clone)]
 pub struct Passwords {
-    permits: Arc<Semaphore>,
+    /// Taken by whichever thread is free.
+    work: mpsc::SyncSender<Work>,
     waiting: Arc<Semaphore>,
     /// What an unknown address is checked against, so that it takes as long as a known one.
     decoy: PasswordHash,
@@ -80,11 +93,13 @@ impl Passwords {
         // Half the cores: a flood of sign-ins leaves the other half to everybody else.
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let decoy = hash_now(&Secret::generate("", 16)).map_err(|error| anyhow::anyhow!("{error}"))?;
-        Ok(Self {
-            permits: Arc::new(Semaphore::new((cores / 2).max(1))),
-            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
-            decoy,
-        })
+        let (work, waiting_work) = mpsc::sync_channel(MAX_WAITING);
+        let waiting_work = Arc::new(Mutex::new(waiting_work));
+        for _ in 0..(cores / 2).max(1) {
+            let waiting_work = Arc::clone(&waiting_work);
+            thread::Builder::new().name("passwords".to_owned()).spawn(move || work_through(&waiting_work))?;
+        }
+        Ok(Self { work, waiting: Arc::new(Semaphore::new(MAX_WAITING)), decoy })
     }
 
     pub async fn hash(&self, password: Secret) -> Result<PasswordHash, PasswordError> {
@@ -116,14 +131,30 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let _place = self.waiting.try_acquire().map_err(|_| PasswordError::Busy)?;
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| PasswordError::Busy)?;
-        let result = tokio::task::spawn_blocking(move || {
-            // Held by the work, not by the request: a client that hangs up frees no core.
-            let _permit = permit;
-            work()
+        let place = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| PasswordError::Busy)?;
+        let (answer, result) = oneshot::channel();
+        let work: Work = Box::new(move || {
+            // Held by the work, not by the request: a client that hangs up has still to be passed by.
+            let _place = place;
+            // Nobody waits for it any more: then it need not be done.
+            if !answer.is_closed() {
+                let _ = answer.send(work());
+            }
         });
+        // There is a place for it: it never waits here.
+        self.work.try_send(work).map_err(|_| PasswordError::Busy)?;
         result.await.map_err(|error| PasswordError::Failed(error.to_string()))?
+    }
+}
+
+/// Until the last [`Passwords`] is gone.
+fn work_through(waiting: &Mutex<mpsc::Receiver<Work>>) {
+    let _ = rustix::process::nice(NICENESS);
+    // The lock is held by the one that waits, not by those that work.
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+    while let Ok(work) = next() {
+        // A panic ends one check, not all that would come after it.
+        let _ = panic::catch_unwind(AssertUnwindSafe(work));
     }
 }
 
