@@ -117,7 +117,7 @@ async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
 /// For the commands that work beside a running server, on the same database.
 async fn open(settings: Settings) -> anyhow::Result<(Config, Database)> {
     let config = Config::try_from(settings)?;
-    telemetry::init("warn", false)?;
+    telemetry::init("warn", false, std::io::stderr)?;
     let database = Database::open_beside_server(&config).await?;
     Ok((config, database))
 }

@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::app::config::Config;
 use crate::app::config::Settings;
+use crate::base::log_writer::LogWriter;
 use crate::base::telemetry;
 use crate::server::run;
 use crate::server::run::Started;
@@ -21,7 +22,8 @@ impl Serve {
             settings.demo = Some(true);
         }
         let config = Config::try_from(settings)?;
-        telemetry::init(&config.log, config.log_as_json)?;
+        let (writer, _rest) = LogWriter::start()?;
+        telemetry::init(&config.log, config.log_as_json, writer)?;
         Box::pin(run::serve(config, greet)).await
     }
 }

@@ -16,7 +16,6 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use crate::app::App;
-use crate::base::secret::Secret;
 
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -79,7 +78,7 @@ fn request_id(request: &Request) -> String {
     };
     match given.filter(is_harmless) {
         Some(id) => id.to_owned(),
-        None => Secret::generate("", 20).expose().to_owned(),
+        None => format!("{:032x}", rand::random::<u128>()),
     }
 }
 

@@ -56,7 +56,7 @@ impl Doctor {
 }
 
 async fn examine(settings: Settings) -> anyhow::Result<ExitCode> {
-    telemetry::init("error", false)?;
+    telemetry::init("error", false, std::io::stderr)?;
     let mut findings = Vec::new();
     match Config::try_from(settings) {
         Err(error) => findings.push(Finding::Bad(format!("Configuration: {error:#}."))),
