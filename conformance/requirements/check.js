@@ -7,8 +7,7 @@
 //   not_applicable   why the rule cannot apply to this server
 //   departs          why the server does otherwise; for `should` and `should_not` only
 //
-// Rules that bind clients alone are left out. A list that begins with `in_progress = true` is being worked off: what it
-// lacks is counted and told, and does not fail.
+// Rules that bind clients alone are left out.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -39,7 +38,7 @@ function one(entry, keys) {
 }
 
 function read(file) {
-  const { name, title, in_progress: inProgress = false, requirement: entries, ...others } = parse(fs.readFileSync(path.join(here, file), 'utf8'));
+  const { name, title, requirement: entries, ...others } = parse(fs.readFileSync(path.join(here, file), 'utf8'));
   if (!name || !title || !entries || Object.keys(others).length > 0) {
     throw new Error(`${file} wants a name, a title and requirements, and nothing else`);
   }
@@ -51,7 +50,7 @@ function read(file) {
     if (evidence === 'departs' && level.startsWith('must')) throw new Error(`${file}: a must is not departed from`);
     return { section: entry.section, level, rule: entry[level], evidence, value: entry[evidence] };
   });
-  return { name, inProgress, requirements };
+  return { name, requirements };
 }
 
 /** What an entry lacks, if it lacks something. */
@@ -83,11 +82,11 @@ const missing = ({ requirements }) =>
 
 for (const list of lists) {
   const lacking = missing(list);
-  const verdict = lacking.length === 0 ? 'ok  ' : list.inProgress ? 'open' : 'FAIL';
+  const verdict = lacking.length === 0 ? 'ok  ' : 'FAIL';
   console.log(`  ${verdict}  ${row(list.name, list.requirements, lacking)}`);
   for (const { section, level, rule, lack } of lacking) {
     console.log(`        §${section} ${level.replace('_', ' ')} ${rule}: ${lack}`);
-    if (!list.inProgress) process.exitCode = 1;
+    process.exitCode = 1;
   }
 }
 console.log(`        ${row('in all', lists.flatMap(({ requirements }) => requirements), lists.flatMap(missing))}`);

@@ -45,14 +45,11 @@ impl Resources {
         self.all().find(|resource| resource.identifier == identifier)
     }
 
-    /// The one that a client means: to the letter, but for the slash that libraries put behind a host by themselves.
+    /// The one that a client means, in whatever equal way it writes the URL (RFC 3986 §6.2): scheme and host in any case,
+    /// and the slash behind a host that libraries put there by themselves.
     pub fn meant(&self, asked: &str) -> Option<&Resource> {
-        let with_slash = |resource: &&Resource| {
-            let identifier = &resource.identifier;
-            resource.is_a_host()
-                && (asked.strip_suffix('/').unwrap_or(asked) == identifier.trim_end_matches('/'))
-        };
-        self.find(asked).or_else(|| self.all().find(with_slash))
+        let url = Url::parse(asked).ok()?;
+        self.find(asked).or_else(|| self.all().find(|resource| resource.url == url))
     }
 
     /// The one that is described at this address. Of several with one path it is that of the host
@@ -76,11 +73,6 @@ impl Resource {
 
     fn is_on_the_web(&self) -> bool {
         matches!(self.url.scheme(), "http" | "https")
-    }
-
-    /// Without a path of its own.
-    fn is_a_host(&self) -> bool {
-        self.is_on_the_web() && self.url.path() == "/" && self.url.query().is_none()
     }
 
     fn is_at(&self, host: &str) -> bool {
@@ -141,16 +133,36 @@ mod tests {
     }
 
     #[test]
-    fn only_the_slash_behind_a_host_may_be_there_or_not() {
-        let resources =
-            resources(&["https://api.example", "https://mail.example/", "https://api.example/mcp"]);
+    fn a_url_is_known_in_every_equal_way_of_writing_it() {
+        let resources = resources(&[
+            "https://API.example",
+            "https://mail.example/",
+            "https://api.example/mcp",
+            "urn:Files",
+        ]);
         let meant = |asked: &str| resources.meant(asked).map(|resource| resource.identifier.clone());
 
-        assert_eq!(meant("https://auth.example/").as_deref(), Some("https://auth.example"));
-        assert_eq!(meant("https://api.example/").as_deref(), Some("https://api.example"));
-        assert_eq!(meant("https://mail.example").as_deref(), Some("https://mail.example/"));
-        for other in ["https://api.example//", "https://api.example/mcp/", "https://API.example", "urn:x", ""]
-        {
+        for (asked, identifier) in [
+            ("https://auth.example/", "https://auth.example"),
+            ("https://api.example/", "https://API.example"),
+            ("https://mail.example", "https://mail.example/"),
+            ("HTTPS://Api.Example/mcp", "https://api.example/mcp"),
+            ("https://api.example:443/mcp", "https://api.example/mcp"),
+            ("URN:Files", "urn:Files"),
+        ] {
+            assert_eq!(meant(asked).as_deref(), Some(identifier), "{asked}");
+        }
+        for other in [
+            "https://api.example//",
+            "https://api.example/mcp/",
+            "https://api.example/MCP",
+            "https://api.example/mcp?",
+            "https://api.example/%6dcp",
+            "http://api.example/mcp",
+            "https://me@api.example/mcp",
+            "urn:files",
+            "",
+        ] {
             assert_eq!(meant(other), None, "{other}");
         }
     }

@@ -117,7 +117,7 @@ async fn a_resource_that_the_server_does_not_know_is_an_invalid_target() {
         "https://unknown.example",
         "https://files.example/api/",
         "https://files.example/api#top",
-        "https://FILES.example/api",
+        "https://files.example/API",
         "/api",
         "files",
     ] {
