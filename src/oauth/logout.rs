@@ -18,6 +18,7 @@ use crate::clients::client;
 use crate::clients::client::Client;
 use crate::clients::client::ClientWithSecrets;
 use crate::clients::identifier;
+use crate::clients::redirect_uri;
 use crate::gate::csrf::Csrf;
 use crate::gate::request_log::RequestId;
 use crate::gate::session;
@@ -165,8 +166,14 @@ impl LogoutRequest {
             && hint.sid == Some(app.subjects.session(client, signed_in.sign_in.session_id))
     }
 
+    /// As the person is told of the app: an app that nobody vouches for by its host, since it could give itself any name.
     fn app(&self) -> Option<String> {
-        self.client.as_ref().map(|client| client.registration.name.clone())
+        let client = self.client.as_ref()?;
+        if client.is_vouched_for() {
+            return Some(client.registration.name.clone());
+        }
+        let home = client.metadata_url.as_deref().or(self.back.as_deref())?;
+        redirect_uri::is_on_the_web(home).then(|| redirect_uri::host_for_people(home))
     }
 
     /// Nobody is signed in any more. Without a hint that is told on a page, on which the way back is the person's to

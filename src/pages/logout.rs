@@ -25,7 +25,7 @@ pub struct Logout {
     email: String,
     /// Where the form is posted to.
     action: String,
-    /// Name of the app that sent the person here.
+    /// The app that sent the person here, by its name or its host.
     app: Option<String>,
     /// Where somebody goes who stays.
     stay: String,
@@ -36,6 +36,7 @@ pub struct Logout {
 #[derive(Template)]
 #[template(path = "pages/signed_out.html")]
 pub struct SignedOut {
+    /// By its name or its host.
     app: Option<String>,
     /// To the app.
     back: Option<String>,
@@ -43,7 +44,7 @@ pub struct SignedOut {
 
 /// What is asked for.
 pub struct Asked {
-    /// Name of the app that sent the person here.
+    /// The app that sent the person here, by its name or its host.
     pub app: Option<String>,
     /// Where the form is posted to.
     pub action: String,

@@ -9,6 +9,8 @@ use serde_json::json;
 use crate::oauth::Scene;
 use crate::oauth::assert_shown_as_page;
 use crate::oauth::key_rotation::rotate_of;
+use crate::oauth::register::app;
+use crate::oauth::register::client;
 use crate::oauth::tampered;
 use crate::support::Answer;
 use crate::support::Browser;
@@ -314,6 +316,27 @@ async fn a_client_that_is_gone_sends_nobody_back() {
     assert_shown_as_page(&hinted, "by hint");
     assert_shown_as_page(&named, "by name");
     assert_asked(&scene.browser.get(&path(&[("id_token_hint", &hint)])).await);
+}
+
+/// Anybody can register under any name.
+#[tokio::test]
+async fn an_app_that_nobody_vouches_for_is_named_by_its_host() {
+    let scene = Scene::new().await;
+    let uris = ["https://app.example/left", "http://localhost/left"];
+    let metadata = json!({ "client_name": "My Bank", "post_logout_redirect_uris": uris });
+    let app = client(&scene.server.register(&app(&metadata)).await);
+    let asked = |uri| path(&[("client_id", app.id.as_str()), ("post_logout_redirect_uri", uri)]);
+
+    let page = scene.browser.get(&asked(uris[0])).await.text;
+    let on_own_machine = scene.browser.get(&asked(uris[1])).await.text;
+    let signed_out = scene.server.browser().get(&asked(uris[0])).await.text;
+
+    assert!(page.contains("<strong>app.example</strong> sent you here to sign out."), "{page}");
+    assert!(!on_own_machine.contains("sent you here"), "{on_own_machine}");
+    assert!(signed_out.contains(">Back to app.example</a>"), "{signed_out}");
+    for text in [page, on_own_machine, signed_out] {
+        assert!(!text.contains("My Bank"), "{text}");
+    }
 }
 
 #[tokio::test]
