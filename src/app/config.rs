@@ -57,7 +57,7 @@ settings! {
     redis_url: Option<Secret> = None,
     /// How long a request waits for Redis, in milliseconds, before this node counts by itself.
     redis_timeout_milliseconds: i64 = 100,
-    /// How many requests to the session API, or for device codes, a minute one address may make.
+    /// How many requests a minute one address may make to the session API, for device codes, and to push what apps ask for that are public or registered themselves.
     session_requests_per_minute: i64 = 60,
     /// SMTP server for mail, as `smtps://user:password@host`, `smtp://user:password@host:587?tls=required` or `smtp://host:25`. Unset: mail is written to the log, with the links in it; for development.
     smtp_url: Option<Secret> = None,

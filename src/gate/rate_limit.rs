@@ -59,9 +59,9 @@ pub async fn count_address(
     response
 }
 
-/// Counts a device that asks for codes, among those who have no credential yet. The seconds to wait, if there were too
-/// many.
-pub async fn count_device(app: &App, ip: IpAddr, now: Timestamp) -> Result<(), i64> {
+/// Counts a request that anybody can make and that leaves a row, among those of callers who have no credential yet. The
+/// seconds to wait, if there were too many.
+pub async fn count_stranger(app: &App, ip: IpAddr, now: Timestamp) -> Result<(), i64> {
     let decision = count_network(app, ip, now).await;
     if decision.is_allowed { Ok(()) } else { Err(decision.retry_after(now)) }
 }

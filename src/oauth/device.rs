@@ -49,7 +49,7 @@ async fn authorize(app: &App, form: &ClientForm) -> Result<DeviceResponse, OAuth
     let resources = resource::asked(params, &app.config)?;
     // Anybody can say that they are a public client, and each request leaves a row.
     if let Some(address) = act.address {
-        rate_limit::count_device(app, address, act.at).await.map_err(|seconds| {
+        rate_limit::count_stranger(app, address, act.at).await.map_err(|seconds| {
             ErrorCode::RateLimitExceeded
                 .because("too many devices ask from this address")
                 .retry_after(seconds)

@@ -13,6 +13,9 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::app::App;
+use crate::audit::act::Act;
+use crate::clients::client::Client;
+use crate::gate::rate_limit;
 use crate::grants::pending_request;
 use crate::grants::pending_request::NewRequest;
 use crate::oauth::authorize::request::AuthorizeRequest;
@@ -58,6 +61,7 @@ async fn push(app: &App, headers: &HeaderMap, form: ClientForm) -> Result<Pushed
     }
     let AuthorizeRequest { client, source, .. } =
         AuthorizeRequest::read(app, Arc::unwrap_or_clone(client), source).await?;
+    count(app, &client, &act).await?;
     let new = NewRequest { client: client.id, parameters: &parameters, is_signed: source.is_signed };
     let mut tx = app.db.begin().await?;
     if let Some(object) = &source.object_id
@@ -70,5 +74,17 @@ async fn push(app: &App, headers: &HeaderMap, form: ClientForm) -> Result<Pushed
     Ok(Pushed {
         request_uri: request_uri.expose().to_owned(),
         expires_in: pending_request::BEGIN_WITHIN.num_seconds(),
+    })
+}
+
+/// Each request leaves a row, and anybody can say that they are a public client, or register one with a secret. Whom
+/// somebody vouches for, and who has proved who it is, may push for all its people from one address.
+async fn count(app: &App, client: &Client, act: &Act) -> Result<(), OAuthError> {
+    let is_known = client.registration.is_confidential() && client.is_vouched_for();
+    let Some(address) = act.address.filter(|_| !is_known) else { return Ok(()) };
+    rate_limit::count_stranger(app, address, act.at).await.map_err(|seconds| {
+        ErrorCode::RateLimitExceeded
+            .because("too many requests are pushed from this address")
+            .retry_after(seconds)
     })
 }

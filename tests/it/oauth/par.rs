@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::TimeDelta;
+use countersign::app::config::Settings;
 use countersign::clients::client;
 use countersign::clients::registration::Registration;
 use countersign::scopes::Scopes;
@@ -271,6 +272,24 @@ async fn a_request_uri_cannot_be_guessed() {
         .await
         .unwrap();
     assert!(rows.iter().all(|row| !row.contains(&request_uri[URN.len()..])), "{rows:?}");
+}
+
+#[tokio::test]
+async fn one_address_cannot_push_without_end_unless_it_is_known() {
+    let settings = |settings: &mut Settings| settings.session_requests_per_minute = 3;
+    let scene = Scene::with(settings, |_| {}).await;
+    let known = scene.server.confidential_client(scene.ada.organization).await;
+    for _ in 0..3 {
+        assert_eq!(scene.push(&Pkce::default(), &[]).await.status, 201);
+    }
+
+    let refused = scene.push(&Pkce::default(), &[]).await;
+    let scene = Scene { client: known, ..scene };
+    let by_known = scene.push(&Pkce::default(), &[]).await;
+
+    assert_refused(&refused, 429, "rate_limit_exceeded");
+    assert_eq!(refused.header("retry-after"), Some("60"));
+    assert_eq!(by_known.status, 201, "{}", by_known.text);
 }
 
 #[tokio::test]
