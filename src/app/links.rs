@@ -66,3 +66,26 @@ impl Links {
         self.to(&format!("/errors/{code}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuer_has_nothing_behind_it() {
+        for issuer in ["https://auth.example", "https://auth.example/path", "http://localhost:8080"] {
+            assert_eq!(Links::new(issuer).unwrap().issuer(), issuer);
+        }
+        for issuer in [
+            "https://auth.example/",
+            "https://auth.example/path/",
+            "https://auth.example?a=b",
+            "https://auth.example#top",
+            "https://me@auth.example",
+            "ftp://auth.example",
+            "auth.example",
+        ] {
+            assert!(Links::new(issuer).is_err(), "{issuer}");
+        }
+    }
+}

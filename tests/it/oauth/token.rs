@@ -65,6 +65,18 @@ async fn grant_types_that_the_server_does_not_offer_are_unsupported() {
 }
 
 #[tokio::test]
+async fn every_grant_type_that_is_announced_is_offered() {
+    let scene = Scene::confidential().await;
+    let metadata = scene.server.get("/.well-known/oauth-authorization-server").await.json;
+
+    for grant_type in metadata["grant_types_supported"].as_array().unwrap() {
+        let answer = scene.post_token(&[("grant_type", grant_type.as_str().unwrap())]).await;
+
+        assert!(matches!(answer.error(), "" | "invalid_request"), "{grant_type}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
 async fn a_client_uses_only_the_grant_types_that_it_registered() {
     let scene =
         Scene::with_client(|registration| registration.grant_types = vec!["authorization_code".to_owned()])

@@ -110,6 +110,23 @@ async fn a_refresh_may_ask_for_fewer_scopes_and_the_next_one_has_all_again() {
     assert_eq!(claims(&next.field("access_token"))["scope"], "read write");
 }
 
+/// Many apps send with each refresh what they asked for at first.
+#[tokio::test]
+async fn a_refresh_may_name_all_scopes_that_it_has() {
+    let scene = Scene::new().await;
+    let asked = "openid offline_access read write";
+    let mut refresh_token = scene.tokens_with(&[("scope", asked)]).await.field("refresh_token");
+
+    for (scope, granted) in
+        [(asked, asked), ("write read offline_access openid", asked), ("read", "read"), (asked, asked)]
+    {
+        let answer = scene.refresh_for(&refresh_token, scope).await;
+
+        assert_eq!((answer.status, answer.json["scope"].as_str()), (200, Some(granted)), "{}", answer.text);
+        refresh_token = answer.field("refresh_token");
+    }
+}
+
 #[tokio::test]
 async fn a_refresh_never_widens_scopes_and_trying_consumes_nothing() {
     let scene = Scene::new().await;
