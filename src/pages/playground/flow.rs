@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::app::App;
 use crate::pages::error::PageError;
 use crate::pages::playground;
-use crate::pages::playground::exchange;
+use crate::pages::playground::call;
 use crate::pages::playground::run::Run;
 use crate::pages::playground::wire::Step;
 
@@ -124,20 +124,20 @@ async fn exchange_code(app: &App, run: &mut Run, code: String) {
         ("redirect_uri", playground::redirect_uri(app)),
         ("code_verifier", run.verifier.clone()),
     ];
-    let answer = exchange::post(app, run, (TOKEN, &mut step), form).await;
+    let answer = call::post(app, run, (TOKEN, &mut step), form).await;
     keep_tokens(run, step, &answer);
 }
 
 async fn refresh(app: &App, run: &mut Run, mut step: Step, token: String) {
     let form = vec![("grant_type", "refresh_token".to_owned()), ("refresh_token", token)];
-    let answer = exchange::post(app, run, (TOKEN, &mut step), form).await;
+    let answer = call::post(app, run, (TOKEN, &mut step), form).await;
     keep_tokens(run, step, &answer);
 }
 
 pub async fn client_credentials(app: &App, run: &mut Run) {
     let mut step = Step::new("Ask for a token", "The app proves who it is, and gets a token for itself.");
     let form = vec![("grant_type", "client_credentials".to_owned())];
-    let answer = exchange::post(app, run, (TOKEN, &mut step), form).await;
+    let answer = call::post(app, run, (TOKEN, &mut step), form).await;
     keep_tokens(run, step, &answer);
     forget_secret_if_over(run);
 }
@@ -145,7 +145,7 @@ pub async fn client_credentials(app: &App, run: &mut Run) {
 async fn call(app: &App, run: &mut Run) {
     let mut step = Step::new("Call the API", "The access token opens it, as far as its scopes go.");
     let token = run.access_token.clone().unwrap_or_default();
-    exchange::get(app, &token, ("/v1/auth/test", &mut step)).await;
+    call::get(app, &token, ("/v1/auth/test", &mut step)).await;
     run.push(step);
 }
 
@@ -159,7 +159,7 @@ async fn about_token(app: &App, run: &mut Run, path: &'static str) {
         ("Introspect", "What the server knows of the access token (RFC 7662).", access_token)
     };
     let mut step = Step::new(title, explanation);
-    exchange::post(app, run, (path, &mut step), vec![("token", token)]).await;
+    call::post(app, run, (path, &mut step), vec![("token", token)]).await;
     run.push(step);
 }
 

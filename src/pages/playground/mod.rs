@@ -1,7 +1,7 @@
 //! `/playground`: runs OAuth flows against this very server, over real HTTP, and shows what goes over the wire.
 //! Everything a run knows lies, sealed, in the person's own session.
 
-pub mod exchange;
+pub mod call;
 pub mod flow;
 pub mod run;
 pub mod wire;
