@@ -368,9 +368,8 @@ fn playground(is_on: bool) -> Router<App> {
     }
     Router::new()
         .route("/playground", get(playground::get))
-        .route("/playground/start", post(playground::start))
+        .route("/playground/start", post(playground::start::post))
         .route("/playground/callback", get(playground::callback))
         .route("/playground/step", post(playground::step))
-        .route("/playground/client-credentials", post(playground::client_credentials))
         .route("/playground/reset", post(playground::reset))
 }

@@ -20,6 +20,9 @@ use crate::pages::playground::wire::Request;
 use crate::pages::playground::wire::Status;
 use crate::pages::playground::wire::Step;
 
+/// Where all grants end (RFC 6749 §3.2).
+pub const TOKEN: &str = "/oauth/token";
+
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Posts a form as the run's client, which proves itself if it can. The JSON of the answer, or null.
@@ -33,6 +36,8 @@ pub async fn post(
     let mut headers = vec![header("Content-Type", "application/x-www-form-urlencoded")];
     let mut authorization = None;
     if run.client_secret.is_empty() {
+        // A pushed request names its client already.
+        form.retain(|(name, _)| *name != "client_id");
         form.push(("client_id", run.client_id.clone()));
     } else {
         authorization = Some(basic(&run.client_id, &run.client_secret));

@@ -1,5 +1,14 @@
 //! `/playground`: runs OAuth flows against this very server, over real HTTP, and shows what goes over the wire.
-//! Everything a run knows lies, sealed, in the person's own session.
+//! Everything a run knows lies, sealed, in the person's own session. A file for each grant is what an app does for it.
+
+pub mod start;
+
+pub mod access_token;
+pub mod authorization_code;
+pub mod client_credentials;
+pub mod device_code;
+pub mod refresh_token;
+pub mod token_exchange;
 
 pub mod call;
 pub mod flow;
@@ -9,25 +18,22 @@ pub mod wire;
 use askama::Template;
 use axum::extract::Query;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
+use serde::Deserialize;
 
 use crate::app::App;
 use crate::app::scope_catalog::ScopeEntry;
-use crate::clients::client;
-use crate::clients::client::Client;
 use crate::pages::error::PageError;
 use crate::pages::form::Form;
-use crate::pages::page::Page;
-use crate::pages::parts::Choice;
-use crate::pages::parts::Field;
 use crate::pages::parts::ScopeChoice;
+use crate::pages::playground::device_code::Codes;
 use crate::pages::playground::flow::Action;
 use crate::pages::playground::run::Run;
 use crate::pages::playground::wire::Step;
 use crate::pages::settings::visitor::Visitor;
+use crate::scopes::IDENTITY;
 use crate::scopes::Scopes;
 
 const PLAYGROUND: &str = "/playground";
@@ -35,111 +41,56 @@ const PLAYGROUND: &str = "/playground";
 const LATEST: &str = "/playground#latest";
 
 #[derive(Template)]
-#[template(path = "pages/playground.html")]
-pub struct Playground {
+#[template(path = "pages/playground/run.html")]
+pub struct Underway {
     csrf: String,
-    redirect_uri: String,
-    clients: Vec<Choice>,
-    /// Never filled in again.
-    client_secret: Field,
-    scopes: Vec<ScopeChoice>,
-    /// What has happened so far; empty before the start.
+    /// What has happened so far.
     steps: Vec<Step>,
     /// The authorization request, until it is answered.
     consent_url: Option<String>,
+    /// What a device shows, until its person has decided.
+    device: Option<Codes>,
     actions: Vec<Action>,
+    /// What can be passed on; empty if nothing.
+    scopes: Vec<ScopeChoice>,
 }
 
-impl Playground {
-    fn new(app: &App, visitor: &Visitor) -> Self {
-        Self {
-            csrf: visitor.csrf().token(),
-            redirect_uri: redirect_uri(app),
-            clients: Vec::new(),
-            client_secret: Field::default(),
-            scopes: Vec::new(),
-            steps: Vec::new(),
-            consent_url: None,
-            actions: Vec::new(),
-        }
-    }
+#[derive(Deserialize)]
+pub struct Visit {
+    /// The app to begin with.
+    #[serde(default)]
+    client_id: String,
 }
 
-pub async fn get(State(app): State<App>, visitor: Visitor) -> Result<Page<Playground>, PageError> {
+pub async fn get(
+    State(app): State<App>,
+    visitor: Visitor,
+    Query(visit): Query<Visit>,
+) -> Result<Response, PageError> {
     check_open(&app)?;
-    let mut page = Playground::new(&app, &visitor);
-    if let Some(run) = Run::load(&app, &visitor).await? {
-        page.consent_url = run.consent_url(&app);
-        page.actions = flow::actions(&run);
-        page.steps = run.steps;
-    } else {
-        let clients = clients(&app, &visitor).await?;
-        page.scopes = scopes(&app, &clients, |entry| !entry.is_dangerous);
-        page.clients = clients.iter().map(|client| choice(client, None)).collect();
-    }
-    Ok(visitor.page(&app, page))
-}
-
-/// Those of the person's organizations that can come back here; first those that need no secret.
-async fn clients(app: &App, visitor: &Visitor) -> Result<Vec<Client>, PageError> {
-    let mut db = app.db.acquire().await?;
-    let mut clients = Vec::new();
-    for organization in &visitor.signed_in.organizations {
-        clients.extend(client::list(&mut db, organization.id).await?);
-    }
-    let uri = redirect_uri(app);
-    clients.retain(|client| client.works() && client.may_redirect_to(&uri));
-    clients.sort_by_key(|client| client.registration.is_confidential());
-    Ok(clients)
-}
-
-fn choice(client: &Client, chosen: Option<&Client>) -> Choice {
-    let kind = if client.registration.is_confidential() { "confidential" } else { "public" };
-    Choice {
-        value: client.id.to_string(),
-        label: format!("{} ({kind})", client.registration.name),
-        hint: "",
-        is_checked: chosen.is_some_and(|chosen| chosen.id == client.id),
-    }
-}
-
-/// What at least one of the clients may ask for.
-fn scopes(app: &App, clients: &[Client], is_checked: impl Fn(&ScopeEntry) -> bool) -> Vec<ScopeChoice> {
-    let entries = app.config.scopes.entries().iter();
-    let offered =
-        entries.filter(|entry| clients.iter().any(|client| client.registration.scopes.contains(&entry.name)));
-    let choice = |entry: &ScopeEntry| ScopeChoice {
-        name: entry.name.clone(),
-        sentence: entry.sentence.clone(),
-        is_checked: is_checked(entry),
+    let Some(run) = Run::load(&app, &visitor).await? else {
+        return Ok(start::page(&app, &visitor, &visit.client_id).await?.into_response());
     };
-    offered.map(choice).collect()
+    let underway = Underway {
+        csrf: visitor.csrf().token(),
+        actions: flow::actions(&run),
+        scopes: to_pass_on(&app, &run),
+        steps: run.steps,
+        consent_url: run.consent_url,
+        device: run.device,
+    };
+    Ok(visitor.page(&app, underway).into_response())
 }
 
-pub async fn start(State(app): State<App>, visitor: Visitor, posted: Form) -> Result<Response, PageError> {
-    check_open(&app)?;
-    let id = posted.one("client_id")?;
-    let clients = clients(&app, &visitor).await?;
-    let client = clients.iter().find(|client| client.id.to_string() == id);
-    let client =
-        client.ok_or_else(|| PageError::bad_request("Choose one of the apps that the form offers."))?;
-    let scopes = Scopes::from_names(posted.all("scope"))
-        .map_err(|_| PageError::bad_request("A scope in the form cannot be the name of a scope."))?;
-    let secret = posted.one("client_secret")?;
-    if client.registration.is_confidential() && secret.is_empty() {
-        let problem = format!("{} is confidential: it needs its secret.", client.registration.name);
-        let page = Playground {
-            clients: clients.iter().map(|offered| choice(offered, Some(client))).collect(),
-            client_secret: Field { problem: Some(problem), ..Field::default() },
-            scopes: self::scopes(&app, &clients, |entry| scopes.contains(&entry.name)),
-            ..Playground::new(&app, &visitor)
-        };
-        return Ok(visitor.page(&app, page).status(StatusCode::UNPROCESSABLE_ENTITY).into_response());
+/// The scopes of the access token, and of those only the first that opens an API ticked: an agent needs less.
+fn to_pass_on(app: &App, run: &Run) -> Vec<ScopeChoice> {
+    if !run.may_pass_on || run.access_token.is_none() {
+        return Vec::new();
     }
-    let mut run = Run::new(client, secret, &scopes, app.clock.now());
-    run.prepare(&app);
-    run.save(&app, &visitor).await?;
-    Ok(Redirect::to(PLAYGROUND).into_response())
+    let entries = app.config.scopes.entries_for_people().iter();
+    let granted: Vec<&ScopeEntry> = entries.filter(|entry| run.granted(&entry.name)).collect();
+    let first = granted.iter().position(|entry| !IDENTITY.contains(&entry.name.as_str()));
+    granted.iter().enumerate().map(|(index, entry)| scope_choice(entry, Some(index) == first)).collect()
 }
 
 pub async fn callback(
@@ -149,7 +100,7 @@ pub async fn callback(
 ) -> Result<Redirect, PageError> {
     check_open(&app)?;
     let mut run = load(&app, &visitor).await?;
-    flow::come_back(&app, &mut run, &parameters);
+    authorization_code::come_back(&app, &mut run, &parameters);
     run.save(&app, &visitor).await?;
     Ok(Redirect::to(LATEST))
 }
@@ -157,19 +108,7 @@ pub async fn callback(
 pub async fn step(State(app): State<App>, visitor: Visitor, posted: Form) -> Result<Redirect, PageError> {
     check_open(&app)?;
     let mut run = load(&app, &visitor).await?;
-    flow::act(&app, &mut run, posted.one("step")?).await?;
-    run.save(&app, &visitor).await?;
-    Ok(Redirect::to(LATEST))
-}
-
-pub async fn client_credentials(
-    State(app): State<App>,
-    visitor: Visitor,
-    posted: Form,
-) -> Result<Redirect, PageError> {
-    check_open(&app)?;
-    let mut run = Run::of_itself(posted.one("client_id")?, posted.one("client_secret")?, app.clock.now());
-    flow::client_credentials(&app, &mut run).await;
+    flow::act(&app, &mut run, &posted).await?;
     run.save(&app, &visitor).await?;
     Ok(Redirect::to(LATEST))
 }
@@ -188,6 +127,15 @@ async fn load(app: &App, visitor: &Visitor) -> Result<Run, PageError> {
 
 fn redirect_uri(app: &App) -> String {
     app.config.links.to("/playground/callback")
+}
+
+fn scope_choice(entry: &ScopeEntry, is_checked: bool) -> ScopeChoice {
+    ScopeChoice { name: entry.name.clone(), sentence: entry.sentence.clone(), is_checked }
+}
+
+fn ticked(posted: &Form) -> Result<Scopes, PageError> {
+    Scopes::from_names(posted.all("scope"))
+        .map_err(|_| PageError::bad_request("A scope in the form cannot be the name of a scope."))
 }
 
 fn check_open(app: &App) -> Result<(), PageError> {

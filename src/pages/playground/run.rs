@@ -6,19 +6,17 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
-use url::form_urlencoded;
 
 use crate::app::App;
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
-use crate::base::secret::sha256;
 use crate::clients::client::Client;
+use crate::clients::registration::TOKEN_EXCHANGE;
 use crate::gate::session;
 use crate::pages::error::PageError;
-use crate::pages::playground;
+use crate::pages::playground::device_code::Codes;
 use crate::pages::playground::wire::Step;
 use crate::pages::settings::visitor::Visitor;
-use crate::scopes::Scopes;
 
 /// Under which name a run lies in the session.
 const RUN: &str = "playground";
@@ -34,108 +32,72 @@ pub struct Run {
     /// Empty for a public client, and as soon as nothing can be asked with it any more.
     pub client_secret: String,
     pub is_confidential: bool,
-    pub scope: String,
+    /// Whether the client may exchange a token for another.
+    pub may_pass_on: bool,
     pub verifier: String,
     pub state: String,
-    /// Whether the browser is still expected back.
-    pub is_waiting: bool,
+    pub nonce: String,
+    /// Where to ask the person, until the browser is back.
+    pub consent_url: Option<String>,
     pub code: Option<String>,
+    /// Until the person has decided.
+    pub device: Option<Codes>,
     pub access_token: Option<String>,
+    /// `scope` of the access token.
+    scope: String,
     /// All that were issued, the newest last.
     pub refresh_tokens: Vec<String>,
+    /// The access token that was last passed on.
+    pub agent_token: Option<String>,
     pub steps: Vec<Step>,
 }
 
 impl Run {
-    /// A person's request through `client`, whose secret is needed if it is confidential.
-    pub fn new(client: &Client, client_secret: &str, scopes: &Scopes, now: Timestamp) -> Self {
+    /// Nothing is asked yet. `client_secret` is needed if `client` is confidential.
+    pub fn new(client: &Client, client_secret: &str, now: Timestamp) -> Self {
         let is_confidential = client.registration.is_confidential();
-        let client_secret = if is_confidential { client_secret } else { "" };
-        Self {
-            is_confidential,
-            scope: scopes.to_string(),
-            ..Self::of_itself(&client.id.to_string(), client_secret, now)
-        }
-    }
-
-    /// A request of a confidential client for itself.
-    pub fn of_itself(client_id: &str, client_secret: &str, now: Timestamp) -> Self {
         Self {
             started_at: now,
-            client_id: client_id.to_owned(),
-            client_secret: client_secret.to_owned(),
-            is_confidential: true,
-            scope: String::new(),
+            client_id: client.id.to_string(),
+            client_secret: if is_confidential { client_secret.to_owned() } else { String::new() },
+            is_confidential,
+            may_pass_on: client.has_grant_type(TOKEN_EXCHANGE),
             // RFC 7636 §4.1 asks for 43 characters at least.
             verifier: Secret::generate("", 64).expose().to_owned(),
             state: Secret::generate("", 24).expose().to_owned(),
-            is_waiting: false,
+            nonce: Secret::generate("", 24).expose().to_owned(),
+            consent_url: None,
             code: None,
+            device: None,
             access_token: None,
+            scope: String::new(),
             refresh_tokens: Vec::new(),
+            agent_token: None,
             steps: Vec::new(),
         }
     }
 
-    /// Makes the authorization request, and tells what each part of it is for.
-    pub fn prepare(&mut self, app: &App) {
-        let mut prepare = Step::new(
-            "Prepare",
-            "Random values, made for this run alone. A real app keeps them in its own session.",
-        );
-        prepare.parameter(
-            "code_verifier",
-            &self.verifier,
-            "The secret of PKCE (RFC 7636). It stays with the app until the code is exchanged.",
-        );
-        prepare.parameter(
-            "code_challenge",
-            &self.challenge(),
-            "The SHA-256 of it in base64url. It goes along now; whoever sees it cannot find the verifier.",
-        );
-        prepare.parameter(
-            "state",
-            &self.state,
-            "Comes back unchanged, so that the app knows its own request.",
-        );
+    /// Whether the access token has the scope.
+    pub fn granted(&self, scope: &str) -> bool {
+        self.scope.split(' ').any(|granted| granted == scope)
+    }
 
-        let mut ask = Step::new("Ask", "The app sends the browser to this address.");
-        let parameters = self.authorization_request(app);
-        ask.request("GET", &app.config.links.to("/oauth/authorize"), &parameters);
-        for (name, value) in &parameters {
-            ask.parameter(name, value, meaning(name));
+    /// Keeps what an answer of the token endpoint holds, and shows what is inside.
+    pub fn keep_tokens(&mut self, mut step: Step, answer: &Value) {
+        if let Some(token) = answer["access_token"].as_str() {
+            step.decode("access_token", token);
+            self.access_token = Some(token.to_owned());
+            answer["scope"].as_str().unwrap_or_default().clone_into(&mut self.scope);
         }
-        self.steps = vec![prepare, ask];
-        self.is_waiting = true;
-    }
-
-    /// Until the browser is back.
-    pub fn consent_url(&self, app: &App) -> Option<String> {
-        let query: String = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(self.authorization_request(app))
-            .finish();
-        self.is_waiting.then(|| format!("/oauth/authorize?{query}"))
-    }
-
-    fn authorization_request(&self, app: &App) -> Vec<(&'static str, String)> {
-        let mut parameters = vec![
-            ("response_type", "code".to_owned()),
-            ("client_id", self.client_id.clone()),
-            ("redirect_uri", playground::redirect_uri(app)),
-        ];
-        if !self.scope.is_empty() {
-            parameters.push(("scope", self.scope.clone()));
+        if let Some(token) = answer["id_token"].as_str() {
+            step.decode("id_token", token);
         }
-        parameters.extend([
-            ("state", self.state.clone()),
-            ("code_challenge", self.challenge()),
-            ("code_challenge_method", "S256".to_owned()),
-        ]);
-        parameters
-    }
-
-    fn challenge(&self) -> String {
-        URL_SAFE_NO_PAD.encode(sha256(self.verifier.as_bytes()))
+        if let Some(token) = answer["refresh_token"].as_str()
+            && self.refresh_tokens.last().is_none_or(|newest| newest != token)
+        {
+            self.refresh_tokens.push(token.to_owned());
+        }
+        self.push(step);
     }
 
     pub fn push(&mut self, step: Step) {
@@ -162,10 +124,19 @@ impl Run {
     }
 
     /// Sealed: the database must not hold what opens something.
-    pub async fn save(&self, app: &App, visitor: &Visitor) -> Result<(), PageError> {
+    pub async fn save(&mut self, app: &App, visitor: &Visitor) -> Result<(), PageError> {
+        if self.is_over() {
+            self.client_secret.clear();
+        }
         let json = serde_json::to_vec(self).map_err(anyhow::Error::from)?;
         let sealed = app.secret.seal(&context(visitor), &json)?;
         visitor.keep(RUN, URL_SAFE_NO_PAD.encode(sealed)).await
+    }
+
+    /// Whether there is nothing that could still be asked.
+    fn is_over(&self) -> bool {
+        let awaited = [&self.consent_url, &self.code, &self.access_token];
+        self.device.is_none() && awaited.into_iter().all(Option::is_none)
     }
 
     pub async fn forget(visitor: &Visitor) -> Result<(), PageError> {
@@ -179,17 +150,4 @@ impl Run {
 /// A run opens in the session only for which it was sealed.
 fn context(visitor: &Visitor) -> String {
     format!("playground {}", visitor.signed_in.sign_in.session_id)
-}
-
-fn meaning(parameter: &str) -> &'static str {
-    match parameter {
-        "response_type" => "The answer is to be a code. Nothing else is offered.",
-        "client_id" => "Which app asks.",
-        "redirect_uri" => "Where the answer goes. The app has registered exactly this address.",
-        "scope" => "What the app wants to be able to do. The person may allow less.",
-        "state" => "From above.",
-        "code_challenge" => "From above: only who has the verifier can use the code.",
-        "code_challenge_method" => "How the challenge was made. plain is refused.",
-        _ => "",
-    }
 }

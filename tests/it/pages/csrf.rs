@@ -56,7 +56,7 @@ impl Setting {
             ("/settings/account/password".to_owned(), password),
             (format!("/settings/account/sessions/{session}/end"), vec![]),
             ("/settings/account/sessions/end-others".to_owned(), vec![]),
-            ("/playground/client-credentials".to_owned(), vec![("client_id", "x"), ("client_secret", "x")]),
+            ("/playground/start".to_owned(), vec![("client_id", "x"), ("grant", "client_credentials")]),
             ("/playground/reset".to_owned(), vec![]),
             ("/logout".to_owned(), vec![]),
         ];

@@ -3,7 +3,7 @@
 use crate::support::Answer;
 use crate::support::TestServer;
 
-const FORMS: [&str; 20] = [
+const FORMS: [&str; 19] = [
     "/login",
     "/register",
     "/device",
@@ -20,12 +20,11 @@ const FORMS: [&str; 20] = [
     "/settings/account/sessions/end-others",
     "/playground/start",
     "/playground/step",
-    "/playground/client-credentials",
     "/playground/reset",
     "/oauth/authorize",
     "/logout",
 ];
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 20] = [
     "email",
     "password",
     "company_name",
@@ -41,6 +40,8 @@ const FIELDS: [&str; 18] = [
     "current_password",
     "new_password",
     "client_id",
+    "grant",
+    "client_secret",
     "step",
     "user_code",
     "decision",
