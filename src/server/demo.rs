@@ -23,8 +23,10 @@ use crate::clients::client;
 use crate::clients::registration::AUTHORIZATION_CODE;
 use crate::clients::registration::AuthMethod;
 use crate::clients::registration::CLIENT_CREDENTIALS;
+use crate::clients::registration::DEVICE_CODE;
 use crate::clients::registration::REFRESH_TOKEN;
 use crate::clients::registration::Registration;
+use crate::clients::registration::TOKEN_EXCHANGE;
 use crate::clients::secret;
 use crate::organizations::ip_allowlist::IpAllowlist;
 use crate::organizations::member;
@@ -118,9 +120,9 @@ async fn create(app: &App, secrets: &Secrets) -> anyhow::Result<()> {
 }
 
 fn registration(app: &App, is_confidential: bool) -> Registration {
-    let mut grant_types = vec![AUTHORIZATION_CODE.to_owned(), REFRESH_TOKEN.to_owned()];
+    let mut grant_types = vec![AUTHORIZATION_CODE, REFRESH_TOKEN, DEVICE_CODE, TOKEN_EXCHANGE];
     if is_confidential {
-        grant_types.push(CLIENT_CREDENTIALS.to_owned());
+        grant_types.push(CLIENT_CREDENTIALS);
     }
     let scopes = Scopes::from_names(["read", "write", "delete"]).unwrap_or_default();
     Registration {
@@ -139,7 +141,7 @@ fn registration(app: &App, is_confidential: bool) -> Registration {
         default_scopes: Scopes::from_names(["read"]).unwrap_or_default(),
         required_scopes: Scopes::from_names(["read"]).unwrap_or_default(),
         scopes,
-        grant_types,
+        grant_types: grant_types.into_iter().map(str::to_owned).collect(),
         ..Registration::blank(app.config.lifetimes)
     }
 }

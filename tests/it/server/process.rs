@@ -40,6 +40,10 @@ async fn with_nothing_set_it_starts_and_prints_a_demo_that_works() {
     let browser = Browser::new(&url);
     browser.sign_in(&said(&text, "Person"), &said(&text, "Password")).await;
     assert!(browser.get("/settings/developer").await.text.contains(&said(&text, "Public client")));
+    let start = browser.get(&format!("/playground?client_id={}", said(&text, "Confidential client"))).await;
+    for grant in ["code", "pushed", "device", "client_credentials"] {
+        assert!(start.text.contains(&format!("name=\"grant\" value=\"{grant}\"")), "{grant}");
+    }
     let form = [("grant_type", "client_credentials")];
     let request = reqwest::Client::new().post(format!("{url}/oauth/token")).form(&form);
     let request = request.basic_auth(said(&text, "Confidential client"), Some(said(&text, "Its secret")));
