@@ -22,6 +22,7 @@ use prometheus_client::registry::Registry;
 use prometheus_client::registry::Unit;
 use sqlx::PgPool;
 
+use crate::app::cache::Cache;
 use crate::organizations::access_queue::AccessQueue;
 use crate::organizations::rate_limit::Decision;
 use crate::organizations::rate_limit::RateLimiter;
@@ -75,7 +76,7 @@ struct OutcomeLabels {
 }
 
 impl Metrics {
-    pub fn new(db: PgPool, rate_limiter: RateLimiter, access_log: AccessQueue) -> Self {
+    pub fn new(db: PgPool, cache: Arc<Cache>, rate_limiter: RateLimiter, access_log: AccessQueue) -> Self {
         let mut metrics = Self {
             registry: Arc::default(),
             requests: Family::default(),
@@ -88,7 +89,7 @@ impl Metrics {
         };
         let mut registry = Registry::with_prefix("countersign");
         metrics.register(&mut registry);
-        registry.register_collector(Box::new(Observed { db, rate_limiter, access_log }));
+        registry.register_collector(Box::new(Observed { db, cache, rate_limiter, access_log }));
         metrics.registry = Arc::new(registry);
         metrics
     }
@@ -180,6 +181,7 @@ fn known(method: &Method) -> &'static str {
 /// What is asked when somebody looks.
 struct Observed {
     db: PgPool,
+    cache: Arc<Cache>,
     rate_limiter: RateLimiter,
     access_log: AccessQueue,
 }
@@ -191,11 +193,17 @@ impl fmt::Debug for Observed {
 }
 
 impl Observed {
-    fn gauges(&self) -> [(&'static str, &'static str, i64); 3] {
+    fn gauges(&self) -> [(&'static str, &'static str, i64); 5] {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         [
             ("database_connections", "Open connections to PostgreSQL", i64::from(self.db.size())),
             ("database_connections_idle", "Open connections that nobody uses", number(self.db.num_idle())),
+            ("cache_rows", "Rows kept in memory", number(self.cache.len())),
+            (
+                "cache_trusted",
+                "Whether what is kept in memory is believed, because this node hears of changes",
+                i64::from(self.cache.lease().holds()),
+            ),
             ("access_log_waiting", "Entries not yet in the access log", number(self.access_log.waiting())),
         ]
     }

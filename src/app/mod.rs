@@ -122,10 +122,11 @@ impl App {
         };
         let rate_limiter = RateLimiter::new(redis.clone());
         let access_log = AccessQueue::default();
+        let cache = Arc::new(Cache::new(db.clone()));
         let outgoing = Outgoing::new(config.outgoing_to_private)?;
         Ok(Self {
-            metrics: Metrics::new(db.clone(), rate_limiter.clone(), access_log.clone()),
-            cache: Arc::new(Cache::new(db.clone())),
+            metrics: Metrics::new(db.clone(), Arc::clone(&cache), rate_limiter.clone(), access_log.clone()),
+            cache,
             db,
             clock,
             client_documents: ClientDocuments::new(outgoing.clone(), config.self_registration()),

@@ -94,6 +94,12 @@ macro_rules! note_last_uses {
 }
 pub(crate) use note_last_uses;
 
+/// Tells all who listen on the channel, when the transaction commits.
+pub async fn notify(db: &mut PgConnection, channel: &str, payload: &str) -> sqlx::Result<()> {
+    sqlx::query!("select pg_notify($1, $2)", channel, payload).fetch_one(db).await?;
+    Ok(())
+}
+
 /// Returns when the database has answered.
 pub async fn ask(db: impl PgExecutor<'_>) -> sqlx::Result<()> {
     // Not prepared: nothing is left behind on a connection that listens.

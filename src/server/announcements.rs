@@ -23,6 +23,9 @@ const TRY_EVERY: Duration = Duration::from_millis(250);
 const LEASE: Duration = Duration::from_secs(1);
 /// The keys are read again this often even if nothing was heard: shorter than a new key is announced.
 const RELOAD_KEYS_EVERY: Duration = Duration::from_mins(1);
+/// How long an announcement of its own may take to arrive.
+const TRIAL_PATIENCE: Duration = Duration::from_secs(2);
+const TRIAL: &str = "trial ";
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 /// Of the connection, for whoever looks at the database.
 const NAME: &str = "countersign announcements";
@@ -72,6 +75,7 @@ impl Listener {
         // Or what is announced meanwhile would be lost without anybody knowing.
         connection.eager_reconnect(false);
         connection.listen_all([cache::CHANNEL, key::CHANNEL]).await?;
+        try_out(app, &mut connection).await?;
         let (asking, now) = (app.cache.begin(), Instant::now());
         let mut listener =
             Self { connection, asking, waiting: Vec::new(), tried_at: now, keys_loaded_at: now };
@@ -132,12 +136,32 @@ impl Listener {
     }
 }
 
+/// Through a pooler that lends connections to transactions one could listen for ever and hear nothing.
+async fn try_out(app: &App, connection: &mut PgListener) -> anyhow::Result<()> {
+    let payload = format!("{TRIAL}{:016x}", rand::random::<u64>());
+    db::notify(&mut *app.db.acquire().await?, cache::CHANNEL, &payload).await?;
+    let arrival = async {
+        while let Some(heard) = connection.try_recv().await? {
+            if heard.payload() == payload {
+                return Ok(());
+            }
+        }
+        anyhow::bail!("the connection was lost")
+    };
+    let arrived = timeout(TRIAL_PATIENCE, arrival).await;
+    arrived.context(
+        "an announcement did not arrive; a pooler must lend this server a connection for a session",
+    )?
+}
+
 async fn heed(app: &App, heard: &PgNotification) -> anyhow::Result<()> {
-    if heard.channel() == cache::CHANNEL {
-        app.cache.forget(heard.payload());
-        return Ok(());
+    match heard.channel() {
+        // Of another node.
+        cache::CHANNEL if heard.payload().starts_with(TRIAL) => {}
+        cache::CHANNEL => app.cache.forget(heard.payload()),
+        _ => reload_keys(app).await?,
     }
-    reload_keys(app).await
+    Ok(())
 }
 
 async fn reload_keys(app: &App) -> anyhow::Result<()> {

@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::base::clock::Timestamp;
+use crate::base::db;
 use crate::base::server_secret::ServerSecret;
 use crate::signing::private_key;
 use crate::signing::private_key::PrivateKey;
@@ -189,8 +190,7 @@ pub async fn revoke(db: &mut PgConnection, id: &str, now: Timestamp) -> anyhow::
 
 /// Tells every node that the keys have changed; heard when the transaction commits.
 pub async fn announce_change(db: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query!("select pg_notify($1, '')", CHANNEL).fetch_one(db).await?;
-    Ok(())
+    db::notify(db, CHANNEL, "").await
 }
 
 /// Where [`announce_change`] is heard.

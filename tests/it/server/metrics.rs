@@ -98,6 +98,7 @@ async fn decisions_tokens_and_the_database_are_told_of() {
     assert!(value(&server, "countersign_database_connections") >= 1);
     let connections = value(&server, "countersign_database_connections");
     assert!(value(&server, "countersign_database_connections_idle") <= connections);
+    assert_eq!(value(&server, "countersign_cache_trusted"), 1);
     assert!(values(&server, "countersign_redis_up").is_empty(), "there is no Redis");
 }
 
