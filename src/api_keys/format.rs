@@ -22,7 +22,7 @@ pub struct KeyParts<'a> {
 
 impl KeyParts<'_> {
     pub fn secret_hash(&self) -> SecretHash {
-        Secret::new(self.secret).hash()
+        SecretHash::of(self.secret)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod signing_keys;
 
 mod lifetimes;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
@@ -27,6 +28,7 @@ use crate::app::config::Config;
 use crate::app::metrics::Metrics;
 use crate::base::clock::Clock;
 use crate::base::clock::Timestamp;
+use crate::base::lanes::Lanes;
 use crate::base::mail::Mailer;
 use crate::base::outgoing::Outgoing;
 use crate::base::redis::Redis;
@@ -43,12 +45,24 @@ use crate::signing::foreign::recent_id::RecentIds;
 use crate::signing::keyring::Keyring;
 use crate::signing::keyring::Keys;
 
-/// Cheap to clone: handles only.
+/// Cheap to clone: one pointer.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Services>);
+
+impl Deref for App {
+    type Target = Services;
+
+    fn deref(&self) -> &Services {
+        &self.0
+    }
+}
+
+#[derive(Clone)]
+pub struct Services {
     pub db: PgPool,
+    pub lanes: Lanes,
     pub clock: Clock,
-    pub config: Arc<Config>,
+    pub config: Config,
     pub keys: Keyring,
     /// What nearly every request asks of the database.
     pub cache: Arc<Cache>,
@@ -76,6 +90,12 @@ pub struct App {
 }
 
 impl App {
+    /// The same, but that mail goes elsewhere.
+    #[must_use]
+    pub fn with_mailer(self, mailer: Mailer) -> Self {
+        Self(Arc::new(Services { mailer, ..Services::clone(&self) }))
+    }
+
     /// In whose name tokens are made.
     pub fn issuer(&self) -> Issuer<'_> {
         Issuer { url: self.config.links.issuer(), subjects: &self.subjects }
@@ -124,15 +144,16 @@ impl App {
         let access_log = AccessQueue::default();
         let cache = Arc::new(Cache::new(db.clone()));
         let outgoing = Outgoing::new(config.outgoing_to_private)?;
-        Ok(Self {
+        Ok(Self(Arc::new(Services {
             metrics: Metrics::new(db.clone(), Arc::clone(&cache), rate_limiter.clone(), access_log.clone()),
             cache,
+            lanes: Lanes::beside(&db),
             db,
             clock,
             client_documents: ClientDocuments::new(outgoing.clone(), config.self_registration()),
             client_keys: ClientKeys::new(outgoing.clone()),
             outgoing,
-            config: Arc::new(config),
+            config,
             keys,
             nonces: Nonces::new(&secret),
             recent_proofs: RecentIds::new(nonce::LONGEST, redis),
@@ -143,6 +164,6 @@ impl App {
             mailer,
             subjects,
             csrf_key,
-        })
+        })))
     }
 }

@@ -15,13 +15,13 @@ use crate::base::clock::Timestamp;
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
 /// How long a request waits for a connection before it is told to come back later.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A statement of ours takes milliseconds; one that hangs becomes a 503, not a request without end.
 const STATEMENT_TIMEOUT: &str = "10s";
 
 /// A connection that was idle for longer is tried before a request gets it: trying costs as much as most statements.
-const TRIED_AFTER: Duration = Duration::from_secs(1);
+pub(super) const TRIED_AFTER: Duration = Duration::from_secs(1);
 
 /// Connects when first used.
 pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {

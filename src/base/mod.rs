@@ -10,6 +10,7 @@ pub mod text;
 pub mod db;
 pub mod document;
 pub mod embedded_postgres;
+pub mod lanes;
 pub mod log_writer;
 pub mod mail;
 pub mod outgoing;

@@ -32,7 +32,7 @@ impl Secret {
     /// What we store. Plain SHA-256 is enough because our secrets carry at least 190 random bits; passwords
     /// go through Argon2 instead.
     pub fn hash(&self) -> SecretHash {
-        SecretHash(sha256(self.0.as_bytes()))
+        SecretHash::of(&self.0)
     }
 }
 
@@ -52,6 +52,13 @@ impl<'de> serde::Deserialize<'de> for Secret {
 #[derive(Debug, Clone, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct SecretHash([u8; 32]);
+
+impl SecretHash {
+    /// Of a secret that is still a part of what was sent.
+    pub fn of(secret: &str) -> Self {
+        Self(sha256(secret.as_bytes()))
+    }
+}
 
 impl PartialEq for SecretHash {
     fn eq(&self, other: &Self) -> bool {

@@ -112,10 +112,17 @@ pub struct Pending {
 }
 
 impl Pending {
-    pub fn end(mut self, response: &Response) {
+    /// The answer is told whose request it answers.
+    pub fn end(mut self, response: &mut Response) {
         if let Some(entry) = &mut self.entry {
             entry.status = response.status().as_u16();
             entry.reason = response.extensions().get::<Reason>().map(|Reason(code)| code.name());
+            response.extensions_mut().insert(Whose {
+                organization: entry.organization,
+                credential: entry.credential,
+                client: entry.client,
+                user: entry.user,
+            });
         }
     }
 }
@@ -131,6 +138,9 @@ impl Drop for Pending {
 
 /// Somebody pastes a key where an id belongs, and it must not be there to be read for a month.
 fn without_secrets(path: &str, key_prefix: &str) -> String {
+    if path.len() < SECRET_LENGTH {
+        return path.to_owned();
+    }
     let is_secret = |word: &str| {
         word.len() >= SECRET_LENGTH
             && (format::looks_like_key(word, key_prefix)

@@ -123,7 +123,7 @@ pub async fn identify(
         }
     };
     if let Some(pending) = pending {
-        pending.end(&response);
+        pending.end(&mut response);
     }
     if let Some(rate) = rate {
         rate_limit::write_headers(&rate, now, response.headers_mut());
@@ -173,9 +173,6 @@ impl Asking<'_> {
 pub async fn admit(app: &App, asking: &Asking<'_>, now: Timestamp) -> Result<Admitted, Box<Refusal>> {
     let principal = identify_credential(app, asking, now).await?;
     let refused = |error, rate| Err(Box::new(Refusal { error, whose: Some(principal.whose()), rate }));
-    let span = tracing::Span::current();
-    span.record("org.id", tracing::field::display(principal.organization.id));
-    span.record("credential.id", tracing::field::display(principal.credential));
     if let Err(error) = check_organization(&principal, asking.address) {
         return refused(error, None);
     }

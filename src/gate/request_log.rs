@@ -13,9 +13,10 @@ use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
-use tracing::field::Empty;
+use tracing::field::display;
 
 use crate::app::App;
+use crate::gate::principal::Whose;
 
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -33,40 +34,38 @@ impl From<anyhow::Error> for Detail {
     }
 }
 
-/// The outermost layer: everything inside belongs to the request's span.
+/// The outermost layer. Who looks closer finds the request's number on everything that is said inside of it, too.
 pub async fn log(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(&request);
     request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
     // The route, not the path: a path may hold what nobody should read in a log.
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "(none)".to_owned(), |path| path.as_str().to_owned());
-    // The gate fills in who asks, once it knows.
-    let span = tracing::info_span!("request", request.id = %id, org.id = Empty, credential.id = Empty);
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let route = path.as_ref().map_or("(none)", MatchedPath::as_str);
+    let span = tracing::debug_span!("request", request.id = id);
 
-    async move {
-        let mut response = next.run(request).await;
-        let status = response.status().as_u16();
-        let duration = started.elapsed();
-        app.metrics.count_request(&route, &method, status, duration);
-        // To the microsecond.
-        let duration_ms = (duration.as_secs_f64() * 1e6).round() / 1e3;
-        if let Some(Detail(error)) = response.extensions().get::<Detail>() {
-            let cause = chain(error);
-            tracing::error!(%method, route, status, duration_ms, cause, "request failed");
-        } else {
-            tracing::info!(%method, route, status, duration_ms, "request");
-        }
-        if let Ok(value) = HeaderValue::from_str(&id) {
-            response.headers_mut().insert(HEADER, value);
-        }
-        response
+    let mut response = next.run(request).instrument(span).await;
+    let status = response.status().as_u16();
+    let duration = started.elapsed();
+    app.metrics.count_request(route, &method, status, duration);
+    // To the microsecond.
+    let duration_ms = (duration.as_secs_f64() * 1e6).round() / 1e3;
+    let whose = response.extensions().get::<Whose>();
+    let organization = whose.map(|whose| display(whose.organization));
+    let credential = whose.map(|whose| display(whose.credential));
+    if let Some(Detail(error)) = response.extensions().get::<Detail>() {
+        let cause = chain(error);
+        tracing::error!(request.id = id, org.id = organization, credential.id = credential, %method, route, status,
+                        duration_ms, cause, "request failed");
+    } else {
+        tracing::info!(request.id = id, org.id = organization, credential.id = credential, %method, route, status,
+                       duration_ms, "request");
     }
-    .instrument(span)
-    .await
+    if let Ok(value) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(HEADER, value);
+    }
+    response
 }
 
 /// The caller's own id if it is harmless, so that a log can be followed across machines.

@@ -7,15 +7,12 @@ use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
-use sqlx::PgConnection;
 
-use crate::accounts::user;
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::clients::client::Client;
 use crate::grants::access_token::Issuer;
 use crate::grants::generation::PresentedGrant;
-use crate::grants::identity;
 use crate::scopes::OPENID;
 use crate::scopes::Scopes;
 use crate::signing::algorithm::SigningAlg;
@@ -63,12 +60,13 @@ pub struct NewIdToken<'a> {
     pub nonce: Option<&'a str>,
 }
 
-/// `None` if it was not granted that the person signs in with it. Lives as long as an access token.
-pub async fn mint(
-    db: &mut PgConnection,
+/// `None` if it was not granted that the person signs in with it. Lives as long as an access token. `person` is what is told
+/// at userinfo, too, where many apps never ask (OpenID Connect Core §5.4).
+pub fn mint(
     keys: &Keys,
     issuer: Issuer<'_>,
     new: &NewIdToken<'_>,
+    person: Map<String, Value>,
     now: Timestamp,
 ) -> anyhow::Result<Option<Secret>> {
     let NewIdToken { client, grant, scopes, access_token, nonce } = *new;
@@ -90,22 +88,9 @@ pub async fn mint(
         azp: client.identifier(),
         at_hash: half_hash(algorithm, access_token),
         sid: grant.browser_session().map(|session| issuer.subjects.session(client, session)),
-        person: person(db, grant, scopes).await?,
+        person,
     };
     jwt::sign(keys, algorithm.into(), TYPE, &claims, now).map(Some)
-}
-
-/// The same as at userinfo, where many apps never ask (OpenID Connect Core §5.4).
-async fn person(
-    db: &mut PgConnection,
-    grant: &PresentedGrant,
-    scopes: &Scopes,
-) -> sqlx::Result<Map<String, Value>> {
-    if !identity::is_told_by(scopes) {
-        return Ok(Map::new());
-    }
-    let user = user::find(db, grant.user_id).await?;
-    Ok(user.map(|user| identity::claims(&user, scopes)).unwrap_or_default())
 }
 
 /// `at_hash` (OpenID Connect Core §3.1.3.6): by the hash that the token's own signature has inside.

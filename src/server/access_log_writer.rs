@@ -112,9 +112,11 @@ impl AccessLogWriter {
             access_log::create_day(&mut tx, *day).await?;
         }
         let new = access_log::insert(&mut tx, &entries).await?;
-        let exceeded = entries.iter().filter(|entry| new.contains(&entry.id));
-        for (entry, limit) in exceeded.filter_map(|entry| entry.exceeded.map(|limit| (entry, limit))) {
-            tell_of_limit(&mut tx, entry, limit).await?;
+        for entry in &entries {
+            // Few have run into a limit: the others are not looked for.
+            if let Some(limit) = entry.exceeded.filter(|_| new.contains(&entry.id)) {
+                tell_of_limit(&mut tx, entry, limit).await?;
+            }
         }
         tx.commit().await?;
         self.queue.note_written(new.len().try_into().unwrap_or(u64::MAX));

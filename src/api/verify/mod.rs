@@ -112,7 +112,7 @@ async fn respond(
         dpop::give_nonce(app, now, response.headers_mut());
     }
     if let (Some(incoming), Some(whose)) = (incoming, whose) {
-        incoming.of(app, whose, rate.as_ref()).end(&response);
+        incoming.of(app, whose, rate.as_ref()).end(&mut response);
     }
     response
 }

@@ -78,5 +78,6 @@ pub(super) async fn exchange(
 
     let nonce = grant.nonce.as_deref();
     let given = Given { grant: &grant, scopes: &grant.scopes, resources: &resources, key, nonce };
-    answer_for(app, &mut db, client, given, now).await
+    drop(db);
+    answer_for(app, client, given, now).await
 }

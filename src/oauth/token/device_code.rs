@@ -53,7 +53,8 @@ pub(super) async fn exchange(
     // revoked.
     let grant = generation::move_on(&mut db, &grant, with, now).await?.ok_or_else(used)?;
     let given = Given { grant: &grant, scopes: &grant.scopes, resources: &resources, key, nonce: None };
-    answer_for(app, &mut db, client, given, now).await
+    drop(db);
+    answer_for(app, client, given, now).await
 }
 
 /// RFC 8628 §3.5.

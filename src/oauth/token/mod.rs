@@ -14,8 +14,10 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use chrono::TimeDelta;
 use serde::Serialize;
-use sqlx::PgConnection;
+use serde_json::Map;
+use serde_json::Value;
 
+use crate::accounts::user;
 use crate::app::App;
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
@@ -32,11 +34,13 @@ use crate::grants::access_token::NewToken;
 use crate::grants::generation::PresentedGrant;
 use crate::grants::id_token;
 use crate::grants::id_token::NewIdToken;
+use crate::grants::identity;
 use crate::oauth::client_form::ClientForm;
 use crate::oauth::dpop;
 use crate::oauth::error::Answer;
 use crate::oauth::error::ErrorCode;
 use crate::oauth::error::OAuthError;
+use crate::scopes::OPENID;
 use crate::scopes::Scopes;
 
 pub async fn post(State(app): State<App>, headers: HeaderMap, form: ClientForm) -> Response {
@@ -86,10 +90,10 @@ struct Given<'a> {
     nonce: Option<&'a str>,
 }
 
-/// The one place where the tokens of a grant are made, however the client came to it.
+/// The one place where the tokens of a grant are made, however the client came to it. Whoever calls it holds no connection
+/// to the database: it may need one.
 async fn answer_for(
     app: &App,
-    db: &mut PgConnection,
     client: &Client,
     given: Given<'_>,
     now: Timestamp,
@@ -110,8 +114,18 @@ async fn answer_for(
         return Ok(tokens);
     }
     let new = NewIdToken { client, grant, scopes, access_token: &access_token, nonce };
-    let id_token = id_token::mint(db, &keys, app.issuer(), &new, now).await?;
+    let person = person(app, grant, scopes).await?;
+    let id_token = id_token::mint(&keys, app.issuer(), &new, person, now)?;
     Ok(tokens.with_id_token(id_token.as_ref()))
+}
+
+/// What an ID token tells of them.
+async fn person(app: &App, grant: &PresentedGrant, scopes: &Scopes) -> sqlx::Result<Map<String, Value>> {
+    if !scopes.contains(OPENID) || !identity::is_told_by(scopes) {
+        return Ok(Map::new());
+    }
+    let user = user::find(&mut *app.db.acquire().await?, grant.user_id).await?;
+    Ok(user.map(|user| identity::claims(&user, scopes)).unwrap_or_default())
 }
 
 /// RFC 6749 §5.1.

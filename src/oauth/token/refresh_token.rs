@@ -41,16 +41,15 @@ pub(super) async fn refresh(
     let keys = app.keys_that(|keys| keys.know(refresh_token)).await?;
     let lifetimes = &client.registration.lifetimes;
     let allowed = client.registration.scopes_for_people().only_in(app.config.scopes.for_people());
-    let mut db = app.db.acquire().await?;
 
     if key.is_none()
         && params.all("resource").next().is_none()
-        && let Some((grant, scopes)) =
-            refresh_plainly(&mut db, client, request, (&keys, &allowed), now).await?
+        && let Some((grant, scopes)) = refresh_plainly(app, client, request, (&keys, &allowed), now).await?
     {
         let given = Given { grant: &grant, scopes: &scopes, resources: &grant.resources, key, nonce: None };
-        return answer_for(app, &mut db, client, given, now).await;
+        return answer_for(app, client, given, now).await;
     }
+    let mut db = app.db.acquire().await?;
 
     // Once more only if another request has moved the row on since it was read. Then this one is a retry, whatever
     // the window: both came while the token was the current one.
@@ -96,13 +95,14 @@ pub(super) async fn refresh(
         dpop::check_binding(client, &grant, grant.generation, key)?;
 
         let given = Given { grant: &grant, scopes: &scopes, resources: &resources, key, nonce: None };
-        return answer_for(app, &mut db, client, given, now).await;
+        drop(db);
+        return answer_for(app, client, given, now).await;
     }
 }
 
 /// The usual case in one round trip to the database; `None` for all others. With the scopes of the new access token.
 async fn refresh_plainly(
-    db: &mut PgConnection,
+    app: &App,
     client: &Client,
     request: RefreshRequest<'_>,
     (keys, allowed): (&Keys, &Scopes),
@@ -118,7 +118,9 @@ async fn refresh_plainly(
         idle: client.registration.lifetimes.refresh_token_idle,
         token_key: keys.newest_token_key(),
     };
-    let Some(grant) = generation::refresh_plainly(db, presented, plain, now).await? else { return Ok(None) };
+    let mut lane = app.lanes.take().await?;
+    let moved = generation::refresh_plainly(&mut lane, presented, plain, now).await;
+    let Some(grant) = lane.end(moved)? else { return Ok(None) };
     let scopes = refresh::decide(request, Some(&grant))?.only_in(allowed);
     Ok(Some((grant, scopes)))
 }

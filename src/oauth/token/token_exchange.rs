@@ -97,7 +97,8 @@ pub(super) async fn exchange(
     let child = generation::find_by_id(&mut tx, id).await?.ok_or_else(dead)?;
     tx.commit().await?;
     let given = Given { grant: &child, scopes: &child.scopes, resources: &child.resources, key, nonce: None };
-    let answer = answer_for(app, &mut db, client, given, now).await?;
+    drop(db);
+    let answer = answer_for(app, client, given, now).await?;
     Ok(TokenResponse { issued_token_type: Some(ACCESS_TOKEN), ..answer })
 }
 

@@ -164,7 +164,7 @@ async fn a_request_is_one_line_with_its_number() {
         .collect();
     assert_eq!(lines.len(), 1, "{log}");
     let line = &lines[0];
-    assert_eq!(line["span"]["request.id"], number, "{line}");
+    assert_eq!(line["request.id"], number, "{line}");
     assert_eq!((&line["method"], &line["status"]), (&json!("GET"), &json!(401)), "{line}");
     assert_eq!(line["route"], "/v1/api-keys/{id}", "{line}");
     assert!(line["duration_ms"].is_number(), "{line}");

@@ -138,8 +138,8 @@ impl TestServer {
         let config = Config::try_from(settings).unwrap();
         let secret = ServerSecret::new(&Secret::new(SERVER_SECRET));
         // Boxed, or every test would hold it in its own future.
-        let mut app = Box::pin(App::new(config, secret, database.pool(), clock.clone())).await.unwrap();
-        app.mailer = Mailer::in_memory();
+        let app = Box::pin(App::new(config, secret, database.pool(), clock.clone())).await.unwrap();
+        let app = app.with_mailer(Mailer::in_memory());
         countersign::server::announcements::start(&app).await;
 
         let service =
