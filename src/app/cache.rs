@@ -90,29 +90,29 @@ impl Cache {
 
     /// `None` also if its organization is gone.
     pub async fn key(&self, public_id: &str) -> sqlx::Result<Option<(Arc<KnownKey>, Arc<Organization>)>> {
-        let find = async { verify::find(&mut *self.db.acquire().await?, public_id).await };
+        let find = async || verify::find(&mut *self.db.acquire().await?, public_id).await;
         let Some(key) = self.keys.get(public_id, find).await? else { return Ok(None) };
         let organization = self.organization(key.organization_id).await?;
         Ok(organization.map(|organization| (key, organization)))
     }
 
     pub async fn organization(&self, id: OrganizationId) -> sqlx::Result<Option<Arc<Organization>>> {
-        let find = async { organization::find(&mut *self.db.acquire().await?, id).await };
+        let find = async || organization::find(&mut *self.db.acquire().await?, id).await;
         self.organizations.get(&id, find).await
     }
 
     pub async fn client(&self, id: ClientId) -> sqlx::Result<Option<Arc<ClientWithSecrets>>> {
-        let find = async { client::find(&mut *self.db.acquire().await?, id).await };
+        let find = async || client::find(&mut *self.db.acquire().await?, id).await;
         self.clients.get(&id, find).await
     }
 
     async fn grant(&self, id: GrantId) -> sqlx::Result<Option<Arc<TokenGrant>>> {
-        let find = async { access_token::find_grant(&mut *self.db.acquire().await?, id).await };
+        let find = async || access_token::find_grant(&mut *self.db.acquire().await?, id).await;
         self.grants.get(&id, find).await
     }
 
     async fn is_revoked(&self, id: TokenId) -> sqlx::Result<bool> {
-        let find = async { access_token::is_revoked(&mut *self.db.acquire().await?, id).await.map(Some) };
+        let find = async || access_token::is_revoked(&mut *self.db.acquire().await?, id).await.map(Some);
         Ok(self.revocations.get(&id, find).await?.is_some_and(|is_revoked| *is_revoked))
     }
 

@@ -119,7 +119,7 @@ impl App {
         if let Some(claims) = self.cache.read_token(&self.keys.current(), token, now) {
             return Ok(Some(claims));
         }
-        let keys = self.keys_that(|keys| keys.know(token)).await?;
+        let keys = Box::pin(self.keys_that(|keys| keys.know(token))).await?;
         let claims = access_token::read(&keys, self.config.links.issuer(), token, now).map(Arc::new);
         if let Some(claims) = &claims {
             self.cache.keep_token(token, claims);

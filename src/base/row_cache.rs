@@ -54,7 +54,21 @@ impl<K: Eq + Hash + Clone, V> RowCache<K, V> {
 
     /// The row as it is here, or else as `find` reads it: once for all requests that want it at that time. Nothing is
     /// kept of a row that is not there, nor of one that is forgotten while it is read.
-    pub async fn get<Q, E>(
+    pub async fn get<Q, E, F>(&self, key: &Q, find: impl FnOnce() -> F) -> Result<Option<Arc<V>>, E>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        F: Future<Output = Result<Option<V>, E>>,
+    {
+        if self.lease.holds()
+            && let Some(row) = self.rows.get(key)
+        {
+            return Ok(Some(row));
+        }
+        // Boxed: a query is a large thing, and would be moved about on every request that makes none.
+        Box::pin(self.read(key, find())).await
+    }
+
+    async fn read<Q, E>(
         &self,
         key: &Q,
         find: impl Future<Output = Result<Option<V>, E>>,
@@ -104,7 +118,7 @@ mod tests {
     }
 
     async fn get(cache: &RowCache<u8, &'static str>, row: Option<&'static str>) -> Option<&'static str> {
-        let found = cache.get(&1, async { Ok::<_, Infallible>(row) }).await.unwrap();
+        let found = cache.get(&1, async || Ok::<_, Infallible>(row)).await.unwrap();
         found.map(|row| *row)
     }
 
@@ -132,7 +146,7 @@ mod tests {
     async fn what_is_forgotten_while_it_is_read_is_not_kept() {
         for forget in [RowCache::clear, |cache: &RowCache<u8, &'static str>| cache.forget(&1)] {
             let cache = cache();
-            let reading = cache.get(&1, async {
+            let reading = cache.get(&1, async || {
                 forget(&cache);
                 Ok::<_, Infallible>(Some("old"))
             });

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use axum::extract::ConnectInfo;
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
+use axum::http::HeaderName;
 use axum::http::request::Parts;
 use ipnet::IpNet;
 
@@ -21,6 +22,9 @@ pub struct ClientAddress {
     /// Whether a configured proxy sent the request on.
     pub is_proxied: bool,
 }
+
+const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// In the place of an address as `ConnectInfo`: a peer that has come over our own TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +56,7 @@ fn resolve(peer: IpAddr, is_tls: bool, headers: &HeaderMap, trusted: &[IpNet]) -
         return ClientAddress { ip: peer, is_secure: is_tls || peer.is_loopback(), is_proxied: false };
     }
     let mut ip = peer;
-    for hop in values(headers, "x-forwarded-for").into_iter().rev() {
+    for hop in values(headers, &FOR).into_iter().rev() {
         // A proxy that writes nonsense vouches for nothing further left.
         let Ok(next) = hop.parse::<IpAddr>() else { break };
         ip = next.to_canonical();
@@ -60,7 +64,7 @@ fn resolve(peer: IpAddr, is_tls: bool, headers: &HeaderMap, trusted: &[IpNet]) -
             break;
         }
     }
-    let scheme = values(headers, "x-forwarded-proto").last().copied();
+    let scheme = values(headers, &PROTO).last().copied();
     // Our own TLS ends at the proxy: how others came there is for the proxy to say.
     let came_securely = ip.is_loopback() || (is_tls && ip == peer);
     ClientAddress {
@@ -71,7 +75,7 @@ fn resolve(peer: IpAddr, is_tls: bool, headers: &HeaderMap, trusted: &[IpNet]) -
 }
 
 /// The elements of a list header, over all its lines.
-pub(super) fn values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
+pub(super) fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
     let lines = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(str::trim).filter(|value| !value.is_empty()).collect()
 }
@@ -96,7 +100,7 @@ mod tests {
             headers.extend(
                 forwarded
                     .iter()
-                    .map(|(name, value)| (axum::http::HeaderName::from_static(name), value.parse().unwrap())),
+                    .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())),
             );
             resolve([203, 0, 113, 9].into(), true, &headers, &["203.0.113.9/32".parse().unwrap()]).is_secure
         };

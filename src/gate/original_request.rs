@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use axum::http::HeaderMap;
+use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::Method;
 use axum::http::header;
@@ -13,8 +14,12 @@ use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
 
 /// The names of Caddy and Traefik, and those usual with nginx.
-const METHOD: [&str; 2] = ["x-forwarded-method", "x-original-method"];
-const URI: [&str; 2] = ["x-forwarded-uri", "x-original-uri"];
+const METHOD: [HeaderName; 2] =
+    [HeaderName::from_static("x-forwarded-method"), HeaderName::from_static("x-original-method")];
+const URI: [HeaderName; 2] =
+    [HeaderName::from_static("x-forwarded-uri"), HeaderName::from_static("x-original-uri")];
+
+const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginalRequest {
@@ -48,25 +53,24 @@ pub fn origin(headers: &HeaderMap, address: ClientAddress) -> Option<String> {
     if !address.is_proxied {
         return None;
     }
-    let scheme = client_address::values(headers, "x-forwarded-proto").pop()?;
+    let scheme = client_address::values(headers, &client_address::PROTO).pop()?;
     Some(format!("{scheme}://{}", host(headers, address)?))
 }
 
 /// The host that was asked. A proxy that does not say passes its caller's on.
 pub fn host(headers: &HeaderMap, address: ClientAddress) -> Option<&str> {
-    let forwarded =
-        if address.is_proxied { client_address::values(headers, "x-forwarded-host").pop() } else { None };
+    let forwarded = if address.is_proxied { client_address::values(headers, &HOST).pop() } else { None };
     forwarded.or_else(|| headers.get(header::HOST)?.to_str().ok())
 }
 
-fn agreed<'a>(headers: &'a HeaderMap, names: [&str; 2]) -> Result<Option<&'a HeaderValue>, ApiError> {
+fn agreed(headers: &HeaderMap, names: [HeaderName; 2]) -> Result<Option<&HeaderValue>, ApiError> {
     let mut agreed = None;
-    for name in names {
-        let values: Vec<_> = headers.get_all(name).iter().collect();
-        match (agreed, &values[..]) {
-            (_, []) => {}
-            (None, [value]) => agreed = Some(*value),
-            (Some(other), [value]) if other == *value => {}
+    for name in &names {
+        let mut values = headers.get_all(name).iter();
+        match (agreed, values.next(), values.next()) {
+            (_, None, _) => {}
+            (None, Some(value), None) => agreed = Some(value),
+            (Some(other), Some(value), None) if other == value => {}
             _ => {
                 let message = format!("{} and {} must agree, and each come once", names[0], names[1]);
                 return Err(ApiErrorCode::BadRequest.because(Cow::Owned(message)));

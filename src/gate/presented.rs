@@ -1,11 +1,14 @@
 //! The credential that a request carries.
 
 use axum::http::HeaderMap;
+use axum::http::HeaderName;
 use axum::http::header;
 
 use crate::gate::challenge::Scheme;
 use crate::gate::error::ApiError;
 use crate::gate::error::ApiErrorCode;
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Not yet looked at.
 #[derive(Clone, Copy)]
@@ -29,7 +32,7 @@ impl Presented<'_> {
 /// different ones would otherwise disagree on who is asking.
 pub fn read(headers: &HeaderMap) -> Result<Option<Presented<'_>>, ApiError> {
     let twice = || ApiErrorCode::BadRequest.because("Send one credential, not several");
-    let mut keys = headers.get_all("x-api-key").iter();
+    let mut keys = headers.get_all(&API_KEY).iter();
     let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
     let key = keys.next().map(|value| value.to_str().unwrap_or_default().trim());
     let authorization = authorizations.next().map(|value| value.to_str().unwrap_or_default());

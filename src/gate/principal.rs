@@ -232,7 +232,7 @@ pub async fn look_up(
     let Some(claims) = session::read(&keys, app.config.links.issuer(), text, now) else {
         return Ok(Found::Unknown);
     };
-    of_session(app, &claims, call, now).await
+    Box::pin(of_session(app, &claims, call, now)).await
 }
 
 async fn of_key(app: &App, presented: &KeyParts<'_>, now: Timestamp) -> sqlx::Result<Found> {
@@ -270,7 +270,7 @@ async fn of_access_token(
     let Some(live) = app.cache.live_token(claims, now).await? else { return Ok(Found::Dead(dead)) };
     // Last: what is refused for another reason has not used its proof up, nor room in our memory.
     if let Some(proof) = proof
-        && let Err(refusal) = dpop::use_once(app, &proof, now).await
+        && let Err(refusal) = Box::pin(dpop::use_once(app, &proof, now)).await
     {
         return Ok(Found::Unproven(dead, refusal));
     }

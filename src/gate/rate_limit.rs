@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
@@ -20,6 +21,13 @@ use crate::organizations::rate_limit::Decision;
 use crate::organizations::rate_limit::Limits;
 use crate::organizations::rate_limit::Subject;
 use crate::organizations::rate_limit::WindowState;
+
+// Parsed while compiling: they stand on every answer.
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const STATE: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Counts a request against its organization's plan.
 pub async fn count_credential(app: &App, principal: &Principal, now: Timestamp) -> Decision {
@@ -79,9 +87,9 @@ pub async fn count_registration(app: &App, address: ClientAddress, now: Timestam
 /// `RateLimit` (draft-ietf-httpapi-ratelimit-headers) for both.
 pub fn write_headers(decision: &Decision, now: Timestamp, headers: &mut HeaderMap) {
     let window = decision.tightest();
-    headers.insert("x-ratelimit-limit", HeaderValue::from(window.limit));
-    headers.insert("x-ratelimit-remaining", HeaderValue::from(window.remaining));
-    headers.insert("x-ratelimit-reset", HeaderValue::from(window.resets_at));
+    headers.insert(LIMIT, HeaderValue::from(window.limit));
+    headers.insert(REMAINING, HeaderValue::from(window.remaining));
+    headers.insert(RESET, HeaderValue::from(window.resets_at));
     let Decision { minute, hour, .. } = decision;
     let left = |window: &WindowState| window.resets_at - now.timestamp();
     let policy = format!(
@@ -97,7 +105,7 @@ pub fn write_headers(decision: &Decision, now: Timestamp, headers: &mut HeaderMa
         hour.remaining,
         left(hour)
     );
-    for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
+    for (name, value) in [(POLICY, policy), (STATE, state)] {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
         }

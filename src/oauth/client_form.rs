@@ -39,9 +39,12 @@ async fn authenticated(
 ) -> Result<Arc<Client>, OAuthError> {
     let client = client_auth::authenticate(app, path, headers, params, address).await?;
     if client.metadata_url.is_some() {
-        let mut tx = app.db.begin().await?;
-        described::keep(&mut tx, &client, app.clock.now()).await?;
-        tx.commit().await?;
+        let kept = async {
+            let mut tx = app.db.begin().await?;
+            described::keep(&mut tx, &client, app.clock.now()).await?;
+            tx.commit().await
+        };
+        Box::pin(kept).await?;
     }
     Ok(client)
 }

@@ -70,7 +70,7 @@ pub(super) async fn find(
         return Err(Missing::Unknown);
     }
     if identifier::is_url(identifier) {
-        return by_document(app, identifier, found, (address, now)).await;
+        return Box::pin(by_document(app, identifier, found, (address, now))).await;
     }
     let found = found.ok_or(Missing::Unknown)?;
     if !found.client.registered_itself() {

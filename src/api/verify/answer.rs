@@ -13,15 +13,20 @@ use serde_json::Value;
 use crate::gate::error::ApiError;
 use crate::gate::principal::Principal;
 
+const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
+const ORGANIZATION: HeaderName = HeaderName::from_static("x-auth-organization");
+const SCOPES: HeaderName = HeaderName::from_static("x-auth-scopes");
+const CREDENTIAL: HeaderName = HeaderName::from_static("x-auth-credential");
+
 pub(super) fn pass(principal: &Principal) -> Response {
     let mut response = StatusCode::OK.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     for (name, value) in [
-        ("x-auth-subject", principal.subject()),
-        ("x-auth-organization", principal.organization.id.to_string()),
-        ("x-auth-scopes", principal.scopes.to_string()),
-        ("x-auth-credential", principal.credential.to_string()),
+        (SUBJECT, principal.subject()),
+        (ORGANIZATION, principal.organization.id.to_string()),
+        (SCOPES, principal.scopes.to_string()),
+        (CREDENTIAL, principal.credential.to_string()),
     ] {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);

@@ -55,7 +55,7 @@ pub(super) async fn authenticate(
             return Err(two_ways());
         }
         let client_id = params.optional("client_id")?;
-        return private_key_jwt::authenticate(app, path, assertion, client_id, address).await;
+        return Box::pin(private_key_jwt::authenticate(app, path, assertion, client_id, address)).await;
     }
     let claimed = claimed(headers, params)?;
     let now = app.clock.now();

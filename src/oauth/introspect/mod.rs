@@ -45,7 +45,7 @@ async fn introspect(app: &App, asker: &Asker, params: &Params) -> Result<Introsp
     let found = if let Some(parts) = format::parse(token, &app.config.api_key_prefix) {
         of_key(app, asker, &parts, now).await?
     } else if token.starts_with(Kind::Refresh.prefix()) {
-        of_refresh_token(app, asker, token, now).await?
+        Box::pin(of_refresh_token(app, asker, token, now)).await?
     } else {
         of_access_token(app, asker, token, now).await?
     };

@@ -62,16 +62,17 @@ async fn grant(app: &App, headers: &HeaderMap, form: &ClientForm) -> Result<Toke
         return Err(ErrorCode::UnauthorizedClient
             .because(format!("the client is not registered for the grant type {grant_type}")));
     }
-    let key = dpop::shown_key(app, headers, "/oauth/token").await?;
+    let key = Box::pin(dpop::shown_key(app, headers, "/oauth/token")).await?;
     if client.registration.dpop_bound_access_tokens && key.is_none() {
         return Err(Refusal::Missing.into());
     }
     let key = key.as_deref();
+    // Boxed, each in its own size.
     let tokens = match grant_type {
-        AUTHORIZATION_CODE => authorization_code::exchange(app, client, params, act, key).await,
-        REFRESH_TOKEN => refresh_token::refresh(app, client, params, act, key).await,
-        DEVICE_CODE => device_code::exchange(app, client, params, act, key).await,
-        TOKEN_EXCHANGE => token_exchange::exchange(app, client, params, act, key).await,
+        AUTHORIZATION_CODE => Box::pin(authorization_code::exchange(app, client, params, act, key)).await,
+        REFRESH_TOKEN => Box::pin(refresh_token::refresh(app, client, params, act, key)).await,
+        DEVICE_CODE => Box::pin(device_code::exchange(app, client, params, act, key)).await,
+        TOKEN_EXCHANGE => Box::pin(token_exchange::exchange(app, client, params, act, key)).await,
         _ => client_credentials::issue(app, client, params, key),
     }?;
     app.metrics.count_token_issue(grant_type);

@@ -189,7 +189,7 @@ impl RateLimiter {
         };
         // Each tells the other what it knows: then neither a Redis that goes nor one that comes back empty gives
         // anybody a window anew.
-        match shared.count(attempt, self.memory.known(attempt)).await {
+        match Box::pin(shared.count(attempt, self.memory.known(attempt))).await {
             Some(counted) => Decision::new(self.memory.learn(attempt, counted), attempt, false),
             None => Decision::new(self.memory.count(attempt), attempt, true),
         }
