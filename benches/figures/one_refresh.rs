@@ -17,6 +17,8 @@ const COUNTED: u64 = 200;
 /// Until what the server does at its start is over.
 const SETTLED_AFTER: Duration = Duration::from_secs(1);
 
+const REPORTED_WITHIN: Duration = Duration::from_secs(1);
+
 /// No other server may be at work meanwhile.
 pub async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
     let mut db = bench.postgres.connect().await?;
@@ -38,6 +40,7 @@ pub async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
     }
     // Connections report what they have done when they end.
     server.stop().await?;
+    tokio::time::sleep(REPORTED_WITHIN).await;
     let after = postgres::counts(&mut db).await?;
 
     counts.sort_unstable();

@@ -12,6 +12,7 @@ use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use sqlx::PgConnection;
 use tokio::process::Command;
+use uuid::Uuid;
 
 use crate::bench::Bench;
 use crate::connection::Connection;
@@ -40,6 +41,8 @@ pub struct Script {
     statements: Vec<Statement>,
     /// The row that the learned request was about.
     id: String,
+    /// Whose the row may be.
+    clients: Vec<String>,
     series: Series,
 }
 
@@ -61,8 +64,10 @@ impl Script {
             connection.succeed(request).await?;
             mark(&mut db, *number, "ends").await?;
             let statements = read_log(&bench.postgres.log(), *number).await?;
-            let id = uuid::Uuid::from_bytes(fill::grant_id(series, *number).to_bytes()).to_string();
-            learned.push(Self { statements, id, series });
+            let id = Uuid::from_bytes(fill::grant_id(series, *number).to_bytes()).to_string();
+            let clients =
+                bench.tenants.iter().map(|tenant| Uuid::from_bytes(tenant.client.to_bytes()).to_string());
+            learned.push(Self { statements, id, clients: clients.collect(), series });
         }
         log_statements(&mut db, "none").await?;
         let script = learned.into_iter().min_by_key(|script| script.statements.len());
@@ -83,10 +88,17 @@ impl Script {
         command.args(["-n", "-M", "prepared", "-D", "turn=0", "-c", &connections, "-j", "1"]);
         command.args(["-T", &bench.seconds.as_secs().to_string(), "-f"]).arg(&path);
         command.args(["-h", &bench.postgres.socket(), "-U", "countersign", "countersign"]);
+        let mut db = bench.postgres.connect().await?;
+        let before = updates(&mut db).await?;
         let answer = command.kill_on_drop(true).output().await.context("running pgbench")?;
         let (said, complaint) =
             (String::from_utf8_lossy(&answer.stdout), String::from_utf8_lossy(&answer.stderr));
         ensure!(answer.status.success(), "pgbench failed: {complaint}");
+        let done =
+            said.lines().find_map(|line| line.strip_prefix("number of transactions actually processed: "));
+        let done: i64 = done.and_then(|done| done.parse().ok()).context("pgbench does not say how many")?;
+        let updated = updates(&mut db).await? - before;
+        ensure!(updated * 10 >= done * 9, "pgbench changed {updated} rows in {done} transactions");
         let rate = said.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next());
         rate.and_then(|rate| rate.parse().ok()).with_context(|| format!("pgbench said: {said}{complaint}"))
     }
@@ -110,12 +122,23 @@ impl Script {
             let value = match value {
                 None => "null".to_owned(),
                 Some(value) if *value == self.id => self.series.id_in_sql(":number::bigint"),
+                // That of the row; else nothing would be found to be changed.
+                Some(value) if self.clients.contains(value) => {
+                    let (all, count) = (self.clients.join(","), self.clients.len());
+                    format!("('{{{all}}}'::uuid[])[1 + :number::bigint % {count}]")
+                }
                 Some(value) => format!("'{}'", value.replace('\'', "''")),
             };
             text = text.replace(&format!("${}", place + 1), &value);
         }
         text
     }
+}
+
+/// Of grants, since the beginning of statistics.
+async fn updates(db: &mut PgConnection) -> anyhow::Result<i64> {
+    let count = "select n_tup_upd from pg_stat_user_tables where relname = 'grants'";
+    Ok(sqlx::query_scalar(count).fetch_one(db).await?)
 }
 
 async fn log_statements(db: &mut PgConnection, which: &str) -> anyhow::Result<()> {

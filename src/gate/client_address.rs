@@ -98,9 +98,7 @@ mod tests {
         let is_secure = |forwarded: &[(&'static str, &str)]| {
             let mut headers = HeaderMap::new();
             headers.extend(
-                forwarded
-                    .iter()
-                    .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())),
+                forwarded.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())),
             );
             resolve([203, 0, 113, 9].into(), true, &headers, &["203.0.113.9/32".parse().unwrap()]).is_secure
         };

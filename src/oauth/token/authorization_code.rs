@@ -1,7 +1,5 @@
 //! The authorization code grant (RFC 6749 §4.1.3, RFC 7636 §4.6).
 
-use sqlx::Connection;
-
 use crate::app::App;
 use crate::audit::act::Act;
 use crate::clients::client::Client;
@@ -37,9 +35,10 @@ pub(super) async fn exchange(
     let now = act.at;
     let keys = app.keys_that(|keys| keys.know(code)).await?;
     let lifetimes = &client.registration.lifetimes;
-    let mut db = app.db.acquire().await?;
 
-    let found = generation::find(&mut db, &keys, Kind::Code, code).await?;
+    let mut lane = app.lanes.take().await?;
+    let found = generation::find(&mut lane, &keys, Kind::Code, code).await;
+    let found = lane.end(found)?;
     // Client, redirect URI, PKCE and the key come before the replay check, so that a stranger with a stolen code
     // cannot log its owner out.
     exchange::decide(request, found.as_ref().map(|(grant, _)| grant))?;
@@ -61,14 +60,17 @@ pub(super) async fn exchange(
         }
         Verdict::Current => {
             let bound_to = key.filter(|_| !client.registration.is_confidential());
-            generation::move_on(&mut db, &grant, (keys.newest_token_key(), bound_to), now).await?
+            let mut lane = app.lanes.take().await?;
+            let moved =
+                generation::move_on(&mut lane, &grant, (keys.newest_token_key(), bound_to), now).await;
+            lane.end(moved)?
         }
         Verdict::Retry | Verdict::Replay => None,
     };
     let Some(grant) = moved else {
         // Used before, or by another request a moment ago: two holders of one code.
         // Committed before the refusal: returning the error would take it back.
-        let mut tx = db.begin().await?;
+        let mut tx = app.db.begin().await?;
         generation::revoke(&mut tx, &grant, Ending::Replay, act).await?;
         tx.commit().await?;
         app.cache.catch_up().await;
@@ -78,6 +80,5 @@ pub(super) async fn exchange(
 
     let nonce = grant.nonce.as_deref();
     let given = Given { grant: &grant, scopes: &grant.scopes, resources: &resources, key, nonce };
-    drop(db);
     answer_for(app, client, given, now).await
 }
