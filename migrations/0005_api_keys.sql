@@ -14,6 +14,6 @@ create table api_keys (
     last_used_at         timestamptz,                 -- to within a few seconds
     last_used_from       text,                        -- address
     revoked_at           timestamptz
-);
+) with (fillfactor = 90);                             -- room for last uses to stay on the page
 create index api_keys_organization_id_idx on api_keys (organization_id);
 create index api_keys_created_by_idx on api_keys (created_by);

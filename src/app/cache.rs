@@ -150,9 +150,9 @@ impl Cache {
     }
 
     /// How many rows are kept.
-    pub fn len(&self) -> usize {
-        let of_owners = self.organizations.len() + self.clients.len();
-        self.keys.len() + self.grants.len() + self.revocations.len() + of_owners
+    pub fn row_count(&self) -> usize {
+        let of_owners = self.organizations.row_count() + self.clients.row_count();
+        self.keys.row_count() + self.grants.row_count() + self.revocations.row_count() + of_owners
     }
 
     /// Now somebody listens. What was announced before is past hearing.

@@ -198,7 +198,7 @@ impl Observed {
         [
             ("database_connections", "Open connections to PostgreSQL", i64::from(self.db.size())),
             ("database_connections_idle", "Open connections that nobody uses", number(self.db.num_idle())),
-            ("cache_rows", "Rows kept in memory", number(self.cache.len())),
+            ("cache_rows", "Rows kept in memory", number(self.cache.row_count())),
             (
                 "cache_trusted",
                 "Whether what is kept in memory is believed, because this node hears of changes",

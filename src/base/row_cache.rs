@@ -100,7 +100,7 @@ impl<K: Eq + Hash + Clone, V> RowCache<K, V> {
         self.rows.clear();
     }
 
-    pub fn len(&self) -> usize {
+    pub fn row_count(&self) -> usize {
         self.rows.len()
     }
 }

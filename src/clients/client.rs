@@ -151,7 +151,7 @@ impl ClientWithSecrets {
     pub fn proved_by(&self, secret: &Secret, now: Timestamp) -> Option<ClientSecretId> {
         let hash = secret.hash();
         let in_force = self.secrets.iter().filter(|known| known.expires_at.is_none_or(|at| now < at));
-        in_force.filter(|known| known.hash == hash).map(|known| known.id).last()
+        in_force.fold(None, |found, known| if known.hash == hash { Some(known.id) } else { found })
     }
 }
 

@@ -37,12 +37,12 @@ pub struct OriginalRequest {
 /// Two that do not agree are refused: the proxy sets one of them, and has passed on another that its caller made up.
 /// Otherwise they count whoever sends them: they ask for nothing that `scope=` could not ask for.
 pub fn told(headers: &HeaderMap, own: &Method, address: ClientAddress) -> Result<OriginalRequest, ApiError> {
-    let method = match agreed(headers, METHOD)? {
+    let method = match agreed(headers, &METHOD)? {
         None => own.clone(),
         Some(value) => Method::from_bytes(value.as_bytes())
             .map_err(|_| ApiErrorCode::BadRequest.because("The original method is no method"))?,
     };
-    let uri = agreed(headers, URI)?.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let uri = agreed(headers, &URI)?.map(|value| String::from_utf8_lossy(value.as_bytes()));
     let path = uri.as_ref().map(|uri| uri.split(['?', '#']).next().unwrap_or_default().to_owned());
     let query = uri.as_ref().and_then(|uri| uri.split_once('?')).map(|(_, query)| query.to_owned());
     Ok(OriginalRequest { method, path, query, origin: origin(headers, address) })
@@ -63,9 +63,9 @@ pub fn host(headers: &HeaderMap, address: ClientAddress) -> Option<&str> {
     forwarded.or_else(|| headers.get(header::HOST)?.to_str().ok())
 }
 
-fn agreed(headers: &HeaderMap, names: [HeaderName; 2]) -> Result<Option<&HeaderValue>, ApiError> {
+fn agreed<'a>(headers: &'a HeaderMap, names: &[HeaderName; 2]) -> Result<Option<&'a HeaderValue>, ApiError> {
     let mut agreed = None;
-    for name in &names {
+    for name in names {
         let mut values = headers.get_all(name).iter();
         match (agreed, values.next(), values.next()) {
             (_, None, _) => {}

@@ -79,7 +79,7 @@ async fn deliver(app: &App, due: &Due) -> anyhow::Result<()> {
     let mut db = app.db.acquire().await?;
     let found = client::find(&mut db, due.client_id).await?;
     drop(db);
-    let client = found.map(ClientWithSecrets::into_client).filter(|client| client.works());
+    let client = found.map(ClientWithSecrets::into_client).filter(Client::works);
     let outcome = match &client {
         Some(client) => tell(app, client, due, now).await?,
         None => Outcome::Refused,

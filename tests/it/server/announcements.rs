@@ -300,3 +300,20 @@ async fn a_node_that_is_cut_off_without_knowing_it_asks_the_database() {
 
     assert_eq!(refused, [401; 2]);
 }
+
+/// Of a column that nobody thought of, changes would never be heard.
+#[tokio::test]
+async fn all_that_a_key_has_is_announced_but_when_it_was_used() {
+    let server = TestServer::start().await;
+    let left_out = "select attname from pg_attribute a
+                     where attrelid = 'api_keys'::regclass and attnum > 0 and not attisdropped and attname <> 'id'
+                       and not exists (select from information_schema.triggered_update_columns t
+                                        where t.event_object_table = 'api_keys'
+                                          and t.trigger_name = 'announce_update'
+                                          and t.event_object_column = a.attname)
+                     order by attname";
+
+    let left_out: Vec<String> = sqlx::query_scalar(left_out).fetch_all(&server.app.db).await.unwrap();
+
+    assert_eq!(left_out, ["last_used_at", "last_used_from"]);
+}
