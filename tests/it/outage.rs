@@ -51,7 +51,7 @@ fn assert_away(answer: &Answer, what: &str) {
 #[tokio::test]
 async fn the_protocol_says_to_come_back_later() {
     let before = Before::start().await;
-    before.server.database.take_away().await;
+    before.server.lose_database().await;
 
     let refreshed = before.client.refresh(&before.server, &before.refresh_token).await;
     let form = [("grant_type", "client_credentials")];
@@ -68,7 +68,7 @@ async fn the_protocol_says_to_come_back_later() {
 #[tokio::test]
 async fn introspection_never_calls_a_token_inactive() {
     let before = Before::start().await;
-    before.server.database.take_away().await;
+    before.server.lose_database().await;
 
     for token in [&before.access_token, &before.refresh_token, &before.key] {
         let by_client = before.introspect(token).await;
@@ -85,7 +85,7 @@ async fn introspection_never_calls_a_token_inactive() {
 #[tokio::test]
 async fn the_credential_api_says_to_come_back_later() {
     let before = Before::start().await;
-    before.server.database.take_away().await;
+    before.server.lose_database().await;
 
     for credential in [&before.key, &before.access_token, &before.session.access_token] {
         for path in ["/v1/auth/test", "/v1/api-keys", "/v1/nothing"] {
@@ -105,7 +105,7 @@ async fn the_credential_api_says_to_come_back_later() {
 #[tokio::test]
 async fn junk_is_still_known_to_be_junk() {
     let before = Before::start().await;
-    before.server.database.take_away().await;
+    before.server.lose_database().await;
 
     for junk in ["junk", "sk_junk", &format!("{}x", before.key)] {
         assert_eq!(before.server.get_as(junk, "/v1/auth/test").await.status, 401, "{junk}");
@@ -115,7 +115,7 @@ async fn junk_is_still_known_to_be_junk() {
 #[tokio::test]
 async fn the_session_api_says_to_come_back_later() {
     let before = Before::start().await;
-    before.server.database.take_away().await;
+    before.server.lose_database().await;
 
     let register = json!({ "email": "eve@example.com", "password": PASSWORD, "companyName": "Eve" });
     for (answer, what) in [
@@ -135,7 +135,7 @@ async fn pages_say_to_come_back_later_and_keep_the_person_signed_in() {
     let csrf = before.browser.csrf("/settings/account").await;
     let sign_in = before.server.browser();
     let sign_in_csrf = sign_in.csrf("/login").await;
-    before.server.database.take_away().await;
+    before.server.lose_database().await;
 
     let mut answers = Vec::new();
     for path in
@@ -169,7 +169,7 @@ async fn pages_say_to_come_back_later_and_keep_the_person_signed_in() {
 async fn an_authorization_request_is_not_lost_to_the_app() {
     let before = Before::start().await;
     let path = before.client.authorize_path(&crate::support::Pkce::default(), &[]);
-    before.server.database.take_away().await;
+    before.server.lose_database().await;
 
     let answer = before.browser.get(&path).await;
 
@@ -180,7 +180,7 @@ async fn an_authorization_request_is_not_lost_to_the_app() {
 #[tokio::test]
 async fn what_needs_no_database_goes_on() {
     let before = Before::start().await;
-    before.server.database.take_away().await;
+    before.server.lose_database().await;
 
     for path in [
         "/.well-known/oauth-authorization-server",
@@ -197,7 +197,7 @@ async fn what_needs_no_database_goes_on() {
 async fn the_process_lives_but_is_not_ready() {
     let server = TestServer::start().await;
     let ready = server.get("/readyz").await;
-    server.database.take_away().await;
+    server.lose_database().await;
 
     let (live, unready) = (server.get("/livez").await, server.get("/readyz").await);
     server.database.bring_back().await;
@@ -212,7 +212,7 @@ async fn the_process_lives_but_is_not_ready() {
 #[tokio::test]
 async fn it_is_over_by_itself() {
     let before = Before::start().await;
-    before.server.database.take_away().await;
+    before.server.lose_database().await;
     assert_away(&before.server.get_as(&before.key, "/v1/auth/test").await, "while it is away");
 
     before.server.database.bring_back().await;

@@ -10,6 +10,15 @@ import { assertQuiet, confirm, go, listen, look, open, press, signIn, tick } fro
 
 const person = { email: EMAIL, password: PASSWORD };
 
+/** `client_id` of an app that nobody here knows (RFC 7591). */
+async function registered(callback) {
+  const body = JSON.stringify({ client_name: 'Your bank', redirect_uris: [callback], token_endpoint_auth_method: 'none' });
+  const headers = { 'content-type': 'application/json' };
+  const answer = await fetch(`${ISSUER}/oauth/register`, { method: 'POST', headers, body });
+  assert.equal(answer.status, 201);
+  return (await answer.json()).client_id;
+}
+
 export async function consent() {
   const app = await listen();
   const config = await oauth.discovery(new URL(ISSUER), PUBLIC_CLIENT, undefined, oauth.None(), {
@@ -52,6 +61,14 @@ export async function consent() {
   await look(page, 'login-for-app');
 
   await signIn(page, person);
+  await page.goto((await request({ client_id: await registered(app.callback) })).url);
+  await check('an app that registered itself is called by where it sends people, and not by the name that it gave', async () => {
+    const words = await page.getByRole('main').innerText();
+    assert.match(words, /127\.0\.0\.1/);
+    assert.match(words, /registered itself|not (been )?(verified|reviewed)/i);
+  });
+  await look(page, 'consent-registered-itself');
+  arrive = await ask(page);
   await check('the consent page says who asks, for what, of whom, and where one is sent', async () => {
     const words = await page.getByRole('main').innerText();
     for (const expected of ['Conformance app', 'Demo', EMAIL, 'read', 'write', '127.0.0.1']) {

@@ -2,6 +2,7 @@
 // administration.
 
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 
 import { check, EMAIL, PASSWORD } from '../check.js';
 import { assertQuiet, confirm, go, look, open, press, signIn } from './chromium.js';
@@ -21,6 +22,7 @@ export async function organization() {
     assert.match(await page.getByRole('main').innerText(), /newcomer@example\.com/);
   });
   await look(page, 'organization');
+  await invitation();
   await page.goto('/settings/organization/credits');
   await look(page, 'organization-credits');
 
@@ -44,6 +46,20 @@ export async function organization() {
   await check('organization pages: the console stayed empty', () => assertQuiet(page));
   await page.context().close();
   await administration();
+}
+
+/** As who was invited sees it: mail is written to the log where no server for it is configured. */
+async function invitation() {
+  const log = await readFile(`${process.env.OUTPUT ?? 'output'}/server.log`, 'utf8');
+  const page = await open();
+  await page.goto(log.match(/\/invitations\/\w+/g).at(-1));
+  await check('the link in the mail leads to what one is invited to', async () => {
+    const words = await page.getByRole('main').innerText();
+    assert.match(words, /Demo/);
+    assert.match(words, /newcomer@example\.com/);
+  });
+  await look(page, 'invitation');
+  await page.context().close();
 }
 
 async function administration() {
@@ -78,6 +94,8 @@ async function administration() {
   await look(page, 'admin-apps');
   await page.goto('/admin/keys');
   await look(page, 'admin-keys');
+  await page.goto('/admin/audit-log');
+  await look(page, 'admin-audit-log');
   await page.goto('/docs');
   await page.screenshot({ path: `${process.env.OUTPUT ?? 'output'}/screenshots/docs.png` });
   await check('administration: the console stayed empty', () => assertQuiet(page));

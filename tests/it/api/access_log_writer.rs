@@ -73,7 +73,7 @@ async fn what_came_while_the_database_was_away_is_written_once_when_it_is_back()
     let ada = server.user("ada").await;
     let (_, key) = server.key(ada.organization, "read").await;
     server.get_as(&key, "/v1/profile").await;
-    server.database.take_away().await;
+    server.lose_database().await;
 
     for _ in 0..3 {
         server.try_to_write_access_log().await.unwrap_err();

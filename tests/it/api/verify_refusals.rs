@@ -93,7 +93,7 @@ async fn each_refusal_is_told_as_it_is_or_as_403() {
         assert_eq!(ask(&server, PATH, &[("x-api-key", &busy)]).await.status, 200);
     }
     assert_refused(&server, &[("x-api-key", &busy)], 429, "rate_limit_exceeded").await;
-    server.database.take_away().await;
+    server.lose_database().await;
     assert_refused(&server, &[("x-api-key", &key)], 503, "unavailable").await;
 }
 
@@ -109,7 +109,7 @@ async fn without_the_database_nobody_passes() {
     for credential in [&key, &session, &token] {
         assert_eq!(server.get_as(credential, PATH).await.status, 200);
     }
-    server.database.take_away().await;
+    server.lose_database().await;
 
     for credential in [&key, &session, &token] {
         let answer = server.get_as(credential, PATH).await;

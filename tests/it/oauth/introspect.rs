@@ -289,7 +289,7 @@ async fn a_database_that_is_away_is_an_outage_and_not_an_inactive_token() {
     let tokens = scene.tokens().await;
     let (_, key) = scene.server.key(scene.ada.organization, "admin").await;
 
-    scene.server.database.take_away().await;
+    scene.server.lose_database().await;
     let by_client = scene.introspect(&tokens.access).await;
     let by_key = scene.introspect_with("x-api-key", &key, &tokens.refresh).await;
     scene.server.database.bring_back().await;

@@ -270,6 +270,12 @@ impl TestServer {
         self.app.cache.catch_up().await;
     }
 
+    /// As a database that goes away; as soon as this node has noticed.
+    pub async fn lose_database(&self) {
+        self.database.take_away().await;
+        self.hear().await;
+    }
+
     /// By the operator, now.
     pub fn act(&self) -> Act {
         Act::of_operator(self.clock.now())
