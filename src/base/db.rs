@@ -21,7 +21,7 @@ pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const STATEMENT_TIMEOUT: &str = "10s";
 
 /// A connection that was idle for longer is tried before a request gets it: trying costs as much as most statements.
-pub(super) const TRIED_AFTER: Duration = Duration::from_secs(1);
+const TRIED_AFTER: Duration = Duration::from_secs(1);
 
 /// Connects when first used.
 pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {

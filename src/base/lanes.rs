@@ -21,8 +21,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::base::db::ACQUIRE_TIMEOUT;
-use crate::base::db::TRIED_AFTER;
 
+/// A connection that was idle for longer is tried before it is lent: the database may have gone and come back.
+const TRIED_AFTER: Duration = Duration::from_millis(50);
 /// A process of PostgreSQL grows with what it has done.
 const LIFETIME: Duration = Duration::from_mins(30);
 
@@ -93,10 +94,16 @@ impl Lanes {
 impl Lane {
     /// The statement has ended, well or with an error of the database: the next one may come.
     pub fn end<T>(mut self, result: sqlx::Result<T>) -> sqlx::Result<T> {
-        if matches!(result, Ok(_) | Err(sqlx::Error::Database(_))) {
-            self.open.used_at = Instant::now();
-            self.home.free().push(self.open);
+        let mut free = self.home.free();
+        match &result {
+            Ok(_) | Err(sqlx::Error::Database(_)) => {
+                self.open.used_at = Instant::now();
+                free.push(self.open);
+            }
+            // What has broken this connection has broken all.
+            Err(_) => free.clear(),
         }
+        drop(free);
         result
     }
 }
