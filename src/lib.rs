@@ -6,7 +6,7 @@
 //! - [`oauth`] face for programs: the OAuth 2.0 endpoints
 //! - [`api`] face for developers: the JSON API and the session API; [`pages`] face for people
 //! - [`gate`] what every request passes: address, caller, rate, session, log
-//! - [`app`] what every handler is handed: database, clock, keys, configuration, links
+//! - [`app`] what every handler is handed: database and what is kept of it in memory, clock, keys, configuration, links
 //! - [`protocol`] decides, never does IO: drives oxide-auth
 //! - [`grants`] what a client has been given
 //! - [`clients`] registered applications; [`api_keys`] static keys
