@@ -39,7 +39,7 @@ settings! {
     data_dir: String = "data".to_owned(),
     /// PostgreSQL to use, as `postgres://user:password@host/database`. Unset: an embedded one in `data_dir`. `DATABASE_URL` is read, too.
     database_url: Option<Secret> = None,
-    /// Connections to PostgreSQL, at the most.
+    /// Connections to PostgreSQL that requests share, at the most; as many again for refreshes and exchanges of codes.
     database_connections: i64 = 10,
     /// Protects the keys in the database; 32 characters or more, the same on every node. Unset: generated in `data_dir`.
     secret: Option<Secret> = None,
