@@ -8,4 +8,5 @@ mod metrics;
 mod process;
 mod requests;
 mod tls;
+mod two_processes;
 mod webhooks;
