@@ -115,6 +115,33 @@ async fn a_lost_answer_is_given_again_with_the_same_successor() {
     assert_ne!(lost.field("access_token"), retried.field("access_token"));
 }
 
+/// Both came while the token was the current one: neither is a copy, window or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_retry_window_a_lost_race_is_no_replay() {
+    let scene =
+        Scene::with_client(|registration| registration.lifetimes.retry_window = TimeDelta::zero()).await;
+    let first = scene.tokens().await.refresh;
+    let form = [("grant_type", "refresh_token"), ("refresh_token", first.as_str())];
+    let mut lock = scene.server.app.db.begin().await.unwrap();
+    sqlx::query("select from grants for update").execute(&mut *lock).await.unwrap();
+    let waiting = "select count(*) from pg_stat_activity
+                    where datname = current_database() and wait_event_type = 'Lock'";
+    let unlock = async {
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&scene.server.app.db).await.unwrap() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        lock.commit().await.unwrap();
+    };
+
+    let racers = (0..2).map(|_| scene.client.request(&scene.server, "/oauth/token", &form));
+    let (answers, ()) = tokio::join!(at_once(racers), unlock);
+
+    let successor = answers[0].field("refresh_token");
+    for answer in &answers {
+        assert_eq!((answer.status, answer.field("refresh_token")), (200, successor.clone()));
+    }
+}
+
 #[tokio::test]
 async fn the_retry_window_ends_after_sixty_seconds() {
     let scene = Scene::new().await;
