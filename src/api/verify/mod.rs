@@ -52,7 +52,7 @@ pub const PATH: &str = "/v1/auth/verify";
         ("scope" = Option<Vec<String>>, Query, description = "What the credential must have, all of it; by default what the method needs: `read`, `write` or `delete`, and `admin` for a method that is not known."),
         ("resource" = Option<String>, Query, description = "The API that an OAuth token must be for (RFC 8707); by default this server's own."),
         ("acr_values" = Option<String>, Query, description = "How the person must have signed in: one of these, with spaces between them (RFC 9470)."),
-        ("max_age" = Option<u32>, Query, description = "How many seconds ago at the most (RFC 9470)."),
+        ("max_age" = Option<u64>, Query, maximum = 4_294_967_295_u64, description = "How many seconds ago at the most (RFC 9470)."),
         ("status" = Option<String>, Query, pattern = "^403$", description = "For nginx: every refusal is a 403, the true status in `X-Auth-Status`."),
     ),
     responses(

@@ -135,8 +135,7 @@ fn is_acr_values(text: &str) -> bool {
 
 fn max_age(text: &str) -> Result<TimeDelta, ApiError> {
     let is_number = text.bytes().all(|b| b.is_ascii_digit());
-    // As OpenAPI's `int32`: nobody waits longer.
-    let seconds: Option<i32> = text.parse().ok().filter(|_| is_number);
+    let seconds: Option<u32> = text.parse().ok().filter(|_| is_number);
     seconds
         .map(|seconds| TimeDelta::seconds(seconds.into()))
         .ok_or_else(|| invalid("max_age must be a number of seconds", "max_age"))

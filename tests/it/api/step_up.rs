@@ -185,7 +185,7 @@ async fn what_has_no_sign_in_behind_it_never_has_a_sufficient_one() {
     for credential in [&key, &own] {
         assert_eq!(scene.verify(credential, "scope=read").await.status, 200);
         for (query, wants) in [
-            ("max_age=2000000000".to_owned(), "max_age=\"2000000000\"".to_owned()),
+            ("max_age=4000000000".to_owned(), "max_age=\"4000000000\"".to_owned()),
             (format!("acr_values={PASSWORD_ACR}"), format!("acr_values=\"{PASSWORD_ACR}\"")),
         ] {
             let answer = scene.verify(credential, &query).await;
