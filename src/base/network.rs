@@ -3,6 +3,9 @@
 use std::net::IpAddr;
 use std::net::Ipv6Addr;
 
+use url::Host;
+use url::Url;
+
 /// The bits of an IPv6 address that its subscriber does not choose.
 const SUBSCRIBER: u32 = 64;
 
@@ -11,6 +14,16 @@ pub fn subscriber(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << (128 - SUBSCRIBER))).into(),
         ip @ IpAddr::V4(_) => ip,
+    }
+}
+
+/// Whether the URL leads back to the machine that follows it.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
     }
 }
 

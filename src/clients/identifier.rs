@@ -1,10 +1,10 @@
 //! `client_id` as it is written on the wire (RFC 6749 §2.2): `cli_…`, or the https URL of the document that describes
 //! the client (draft-ietf-oauth-client-id-metadata-document).
 
-use url::Host;
 use url::Url;
 
 use crate::base::ids::ClientId;
+use crate::base::network;
 use crate::base::secret::sha256;
 
 /// Longer than any URL that somebody would type, and short enough for every token.
@@ -46,7 +46,7 @@ pub enum Refusal {
 pub fn check_url(text: &str, allow_http: bool) -> Result<Url, Refusal> {
     let (scheme, rest) = text.split_once("://").ok_or(Refusal::Unreadable)?;
     let url = Url::parse(text).map_err(|_| Refusal::Unreadable)?;
-    if scheme != "https" && !(allow_http && scheme == "http" && is_loopback(&url)) {
+    if scheme != "https" && !(allow_http && scheme == "http" && network::is_loopback(&url)) {
         return Err(Refusal::NotHttps);
     }
     if rest.contains('#') {
@@ -70,15 +70,6 @@ pub fn check_url(text: &str, allow_http: bool) -> Result<Url, Refusal> {
         return Err(Refusal::Dots);
     }
     Ok(url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
 }
 
 fn row_of_url(url: &str) -> ClientId {

@@ -6,6 +6,8 @@
 use url::Host;
 use url::Url;
 
+use crate::base::network;
+
 const MAX_LENGTH: usize = 2000;
 
 /// Why a URI cannot be registered; to be read after the URI.
@@ -81,7 +83,7 @@ pub fn check(text: &str) -> Result<(), Refusal> {
     }
     match url.scheme() {
         "https" if url.has_host() => Ok(()),
-        "http" if is_loopback(&url) => Ok(()),
+        "http" if network::is_loopback(&url) => Ok(()),
         "http" => Err(Refusal::NotHttps),
         scheme if NO_APPS.contains(&scheme) => Err(Refusal::Scheme),
         // RFC 8252 §7.1 would like a period, so that the owner of a domain owns the scheme. Apps in use have none.
@@ -116,19 +118,10 @@ fn without_port(text: &str) -> Option<(&str, &str)> {
     (after.is_empty() || after.starts_with('/') || after.starts_with('?')).then_some((host, after))
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
-}
-
 /// Whether only one app or site can be sent people there: neither whatever listens on the person's own machine nor
 /// whatever claimed a scheme there (RFC 8252 §8.6).
 pub fn is_on_the_web(uri: &str) -> bool {
-    Url::parse(uri).is_ok_and(|url| url.scheme() == "https" && !is_loopback(&url))
+    Url::parse(uri).is_ok_and(|url| url.scheme() == "https" && !network::is_loopback(&url))
 }
 
 /// Where a person will be sent, as they would say it: `app.example.com`, or an app's own scheme.

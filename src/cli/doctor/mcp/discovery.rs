@@ -1,9 +1,9 @@
 //! The authorization server's metadata (RFC 8414, OpenID Connect Discovery), as clients find and check it.
 
 use serde_json::Value;
-use url::Host;
 use url::Url;
 
+use crate::base::network;
 use crate::cli::doctor::mcp::places;
 use crate::cli::doctor::mcp::places::Place;
 use crate::cli::doctor::mcp::report::Finding;
@@ -113,7 +113,7 @@ fn is_safe(document: &Value) -> Finding {
     let plain: Vec<&str> = addresses(document)
         .filter(|(_, value)| {
             let url = value.as_str().and_then(|url| Url::parse(url).ok());
-            url.is_some_and(|url| url.scheme() != "https" && !is_loopback(&url))
+            url.is_some_and(|url| url.scheme() != "https" && !network::is_loopback(&url))
         })
         .map(|(name, _)| name)
         .collect();
@@ -131,15 +131,6 @@ fn addresses(document: &Value) -> impl Iterator<Item = (&str, &Value)> {
     members
         .map(|(name, value)| (name.as_str(), value))
         .filter(|(name, _)| name.ends_with("_endpoint") || name.ends_with("_uri"))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
 }
 
 /// MCP §Authorization Code Protection: without the list clients must not go on.
